@@ -1,0 +1,229 @@
+"""Every setting of the service, read once and validated as a whole.
+
+Sources, the first that has a value wins: arguments, environment variables, the env file, defaults. Nesting is spelled
+with two underscores (`DATABASE__POOL_SIZE`). `load` reports all problems together, one line each.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_state_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+CHECKOUT = Path(__file__).resolve().parent
+LIVE_STREAM_TOKENS = frozenset({"market", "auth", "panda", "system", "shared"})
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `problems` holds one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Section(BaseModel):
+    """One group of settings: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class DatabaseSettings(Section):
+    """PostgreSQL: where it is and how connections behave. An empty URL means the embedded server."""
+
+    postgres_url: SecretStr = SecretStr("")
+    pool_size: int = Field(20, ge=1, le=500)
+    max_overflow: int = Field(30, ge=0, le=500)
+    pool_recycle_s: int = Field(3600, ge=1)
+    pool_timeout_s: float = Field(5, gt=0)
+    connect_timeout_s: int = Field(5, ge=1)
+    statement_timeout_ms: int = Field(15_000, ge=0)
+    lock_timeout_ms: int = Field(3_000, ge=0)
+    auto_migrate: bool | None = None
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        scheme = url.get_secret_value().partition("://")[0].partition("+")[0]
+        if url.get_secret_value() and scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must be a postgresql:// URL")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        return not self.postgres_url.get_secret_value()
+
+    @property
+    def migrates_at_start(self) -> bool:
+        """Whether `run` migrates by itself: by default only the embedded database."""
+        return self.embedded if self.auto_migrate is None else self.auto_migrate
+
+
+class NatsSettings(Section):
+    """NATS: where it is and how we identify ourselves. An empty URL means the embedded server."""
+
+    url: SecretStr = SecretStr("")
+    credentials_file: Path | None = None
+    tls_ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_nats(cls, url: SecretStr) -> SecretStr:
+        for one in filter(None, url.get_secret_value().split(",")):
+            if one.strip().partition("://")[0] not in {"nats", "tls", "ws", "wss"} or "://" not in one:
+                raise ValueError("must be nats:// or tls:// URLs, separated by commas")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        return not self.url.get_secret_value()
+
+    @property
+    def servers(self) -> list[str]:
+        return [one.strip() for one in self.url.get_secret_value().split(",") if one.strip()]
+
+
+class PaperTradingSettings(Section):
+    """The paper broker. Percentages are of the price and of the notional."""
+
+    starting_cash: Decimal = Field(Decimal(1_000_000), ge=0, allow_inf_nan=False)
+    slippage_percent: Decimal = Field(Decimal("0.05"), ge=0, lt=100, allow_inf_nan=False)
+    commission_percent: Decimal = Field(Decimal("0.1"), ge=0, lt=100, allow_inf_nan=False)
+
+
+class BrokerSettings(Section):
+    """Whether one broker may trade; None means the default (paper yes, any other no)."""
+
+    enabled: bool | None = None
+
+
+class AuthSettings(Section):
+    """Keys that encrypt stored tokens (Fernet, comma-separated; the first encrypts) or a file of them, one a line."""
+
+    token_keys: SecretStr = SecretStr("")
+    token_keys_file: Path | None = None
+
+    def keys(self) -> list[str]:
+        """The token keys in order.
+
+        Raises:
+            OSError: the key file cannot be read.
+        """
+        text = self.token_keys.get_secret_value()
+        if self.token_keys_file is not None:
+            text = f"{text}\n{self.token_keys_file.read_text()}"
+        return [key.strip() for key in text.replace(",", "\n").splitlines() if key.strip()]
+
+
+class LogSettings(Section):
+    """How much is logged, and in which form; None chooses by where stderr goes."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json", "journal"] | None = None
+
+    @field_validator("level", "format", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+    nats: NatsSettings = NatsSettings()
+    active_brokers: Annotated[tuple[str, ...], NoDecode] = ("paper",)
+    trading: dict[str, BrokerSettings] = Field(default_factory=dict)
+    paper_trading: PaperTradingSettings = PaperTradingSettings()
+    auth: AuthSettings = AuthSettings()
+    log: LogSettings = LogSettings()
+    state_dir: Path = Field(default_factory=lambda: default_state_dir())
+    runtime_dir: Path | None = Field(default_factory=lambda: default_runtime_dir())
+
+    @field_validator("state_dir", "runtime_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+    @field_validator("active_brokers", mode="before")
+    @classmethod
+    def _split_brokers(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("active_brokers")
+    @classmethod
+    def _are_broker_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not (name.isascii() and name.isalnum() and name == name.lower() and len(name) <= 32):
+                raise ValueError(f"{name!r} is not a broker name (lower-case letters and digits)")
+            if name in LIVE_STREAM_TOKENS:
+                raise ValueError(f"{name!r} is reserved for subjects of the service itself")
+        if len(set(names)) != len(names):
+            raise ValueError("a broker is named twice")
+        return names
+
+    @model_validator(mode="after")
+    def _some_broker(self) -> Settings:
+        if not self.brokers:
+            raise ValueError("no broker is active: name one in ACTIVE_BROKERS and enable it")
+        return self
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The brokers that trade here: active and enabled, in the order given."""
+        return tuple(name for name in self.active_brokers if self._enabled(name))
+
+    def _enabled(self, name: str) -> bool:
+        chosen = self.trading.get(name, BrokerSettings()).enabled
+        return name == "paper" if chosen is None else chosen
+
+    @property
+    def socket_path(self) -> Path:
+        """The operator socket."""
+        return (self.runtime_dir or self.state_dir) / "alpha-panda.sock"
+
+
+def default_state_dir() -> Path:
+    """`$STATE_DIRECTORY` (systemd), else `.state` in a checkout, else the user's state directory."""
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if (CHECKOUT / "panda").is_file():
+        return CHECKOUT / ".state"
+    return user_state_path("alpha-panda")
+
+
+def default_runtime_dir() -> Path | None:
+    """`$RUNTIME_DIRECTORY` (systemd), if set."""
+    given = os.environ.get("RUNTIME_DIRECTORY")
+    return Path(given.split(":")[0]) if given else None
+
+
+def load(env_file: Path | None = None) -> Settings:
+    """Read the settings from the environment and the env file (`.env` in the working directory by default).
+
+    Raises:
+        SettingsError: with every problem found, one line each; values are not repeated, as they may be secret.
+    """
+    if env_file is not None and not env_file.is_file():
+        raise SettingsError([f"--env-file {env_file}: no such file"])
+    try:
+        return Settings(_env_file=env_file or ".env")
+    except ValidationError as error:
+        problems = []
+        for one in error.errors(include_input=False, include_url=False):
+            name = "__".join(str(part).upper() for part in one["loc"])
+            message = one["msg"].removeprefix("Value error, ")
+            problems.append(f"{name}: {message}" if name else message)
+        raise SettingsError(problems) from None
+    except SourceError as error:
+        raise SettingsError([str(error)]) from None
