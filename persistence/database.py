@@ -1,0 +1,152 @@
+"""The connections of one process: a pool for readers and a connection of its own for the writer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+
+from persistence.migration import verify
+from persistence.token_cipher import TokenCipher
+from persistence.translation import translated
+from persistence.unit_of_work import UnitOfWork
+from persistence.urls import normalise_url, safe_url
+from settings import DatabaseSettings
+
+__all__ = ["Database", "normalise_url", "open_database", "safe_url", "translated"]
+
+_IDLE_IN_TRANSACTION_MS = 30_000
+_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+
+
+def open_database(
+    url: str, settings: DatabaseSettings, role: str, cipher: TokenCipher | None = None
+) -> Database:
+    """Prepare the connections; none is made before the first use.
+
+    `role` shows in `pg_stat_activity` as `alpha-panda/<role>`. `cipher` seals session tokens; without it they
+    are stored as given.
+
+    Raises:
+        Misconfigured: the URL cannot be used.
+    """
+    target = normalise_url(url)
+    common: dict[str, Any] = {
+        "connect_args": connect_args(target, settings, role),
+        "json_serializer": lambda value: orjson.dumps(value, default=str).decode(),
+        "json_deserializer": orjson.loads,
+        "pool_timeout": settings.pool_timeout_s,
+        "hide_parameters": True,
+    }
+    with translated():
+        reader = create_engine(
+            target,
+            pool_size=settings.pool_size,
+            max_overflow=settings.max_overflow,
+            pool_recycle=settings.pool_recycle_s,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            **common,
+        )
+        writer = create_engine(target, pool_size=1, max_overflow=0, **common)
+    return Database(reader, writer, settings.embedded, cipher)
+
+
+class Database:
+    """Hands out connections and units of work; safe to use from any thread.
+
+    A lost connection fails the work that was on it with `Unavailable`; the next use gets a fresh one.
+    """
+
+    def __init__(
+        self, reader: Engine, writer: Engine, embedded: bool, cipher: TokenCipher | None = None
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._cipher = cipher
+        self.embedded = embedded
+        """Whether it is the private server of this program."""
+
+    @property
+    def engine(self) -> Engine:
+        """The readers' engine."""
+        return self._reader
+
+    @property
+    def safe_url(self) -> str:
+        """Where it is, without the password."""
+        return safe_url(self._reader.url)
+
+    @contextmanager
+    def reader(self) -> Iterator[Connection]:
+        """A pooled connection for reading; whatever was done on it is rolled back."""
+        with translated(), self._reader.connect() as connection:
+            yield connection
+
+    def read_unit(self) -> UnitOfWork:
+        """A unit of work on a pooled connection."""
+        return UnitOfWork(self._reader, self._cipher)
+
+    def writer_unit(self) -> UnitOfWork:
+        """A unit of work on the writer's one connection: one at a time, a second waits and then is
+        `Unavailable`.
+        """
+        return UnitOfWork(self._writer, self._cipher)
+
+    def check_schema(self) -> None:
+        """Make sure that the schema is at this version's head.
+
+        Raises:
+            NotMigrated: it is not; the message names both revisions and the command to run.
+            PersistenceError: it could not be asked.
+        """
+        verify(self._reader)
+
+    def ping(self) -> float:
+        """Seconds that one round trip takes.
+
+        Raises:
+            PersistenceError: there was no answer.
+        """
+        with self.reader() as connection:
+            started = time.monotonic()
+            connection.execute(text("SELECT 1"))
+            return time.monotonic() - started
+
+    def close(self) -> None:
+        """Close all idle connections; one in use closes when it is given back. A later use would connect
+        anew.
+        """
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def connect_args(url: URL, settings: DatabaseSettings, role: str) -> dict[str, Any]:
+    """What libpq is told: time limits, keepalives and our name. What the URL itself says wins."""
+    ours: dict[str, Any] = {
+        **_KEEPALIVE,
+        "tcp_user_timeout": 20_000,
+        "connect_timeout": settings.connect_timeout_s,
+        "application_name": f"alpha-panda/{role}",
+    }
+    kept = {name: value for name, value in ours.items() if name not in url.query}
+    given = url.query.get("options", ())
+    extra = given if isinstance(given, str) else " ".join(given)
+    return {**kept, "options": f"{_server_options(settings)} {extra}".strip()}
+
+
+def _server_options(settings: DatabaseSettings) -> str:
+    wanted = {
+        "statement_timeout": settings.statement_timeout_ms,
+        "lock_timeout": settings.lock_timeout_ms,
+        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_MS,
+        "tcp_keepalives_idle": 15,
+        "tcp_keepalives_interval": 5,
+        "tcp_keepalives_count": 3,
+        "timezone": "UTC",
+    }
+    return " ".join(f"-c {name}={value}" for name, value in wanted.items())

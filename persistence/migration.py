@@ -1,0 +1,165 @@
+"""Bringing a database to this version's schema, and telling how far it is from there.
+
+The revisions are found as the installed package `migrations`, wherever that is; `alembic.ini` is not read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy.pool import NullPool
+
+from persistence.errors import UPGRADE, Conflict, NotMigrated, PersistenceError
+from persistence.models import compared, metadata
+from persistence.translation import translated
+from persistence.urls import normalise_url
+
+ADOPT = "run `alpha-panda db adopt`"
+_ATTEMPTS = 20
+_BETWEEN_ATTEMPTS_S = 0.5
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to head, waiting for a migration that is under way. Each revision is one
+    transaction.
+
+    A revision that cannot get its locks within 5 s, as traders hold them, steps back and is tried again.
+
+    Raises:
+        NotMigrated: it holds tables or a revision that this program did not make; the message says what
+            to do.
+        PersistenceError: it could not be done; what was committed stays, and a repeat goes on from there.
+    """
+    _refuse_foreign(url)
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            command.upgrade(configuration(url), "head")
+        except Conflict:
+            if not left:
+                raise
+            time.sleep(_BETWEEN_ATTEMPTS_S)
+        except CommandError as error:
+            raise PersistenceError(f"the migration did not run: {error}") from error
+        else:
+            return
+
+
+def configuration(url: str = "") -> Config:
+    """What Alembic needs to know to run our revisions against that database."""
+    config = Config()
+    config.set_main_option("script_location", str(_location()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["raises"] = True
+    if url:
+        config.attributes["url"] = url
+    return config
+
+
+@cache
+def heads() -> str:
+    """The revision that this version of the program needs."""
+    head = ScriptDirectory.from_config(configuration()).get_current_head()
+    if head is None:
+        raise PersistenceError("the package `migrations` has no revisions: install the program again")
+    return head
+
+
+def current(engine: Engine) -> str | None:
+    """The revision that the database is at, None where it has none."""
+    with translated(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def verify(engine: Engine) -> None:
+    """Make sure that the database is at head.
+
+    Raises:
+        NotMigrated: it is not; the message names both revisions and the command to run.
+        PersistenceError: it could not be asked.
+    """
+    at, needed = current(engine), heads()
+    if at == needed:
+        return
+    _refuse(engine, at)
+    if at is None:
+        raise NotMigrated(f"the database has no schema yet, this version needs {needed}: {UPGRADE}")
+    raise NotMigrated(f"the database schema is at {at}, this version needs {needed}: {UPGRADE}")
+
+
+def differences(engine: Engine) -> list[str]:
+    """How the live schema differs from the models, one line each; empty when they are equal."""
+    options = {"include_name": compared, "compare_type": True, "compare_server_default": True}
+    with translated(), engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    return [_line(one) for entry in found for one in (entry if isinstance(entry, list) else [entry])]
+
+
+def new_revision(message: str) -> Path:
+    """Write an empty revision after the newest one, with the next number, and return where it is."""
+    number = f"{int(heads()) + 1:04d}"
+    written = command.revision(configuration(), message=message, rev_id=number)
+    heads.cache_clear()
+    script = written if not isinstance(written, list) else written[0]
+    if script is None:
+        raise PersistenceError("no revision was written")
+    return Path(script.path)
+
+
+def _location() -> Path:
+    spec = importlib.util.find_spec("migrations")
+    if spec is None or not spec.submodule_search_locations:
+        raise PersistenceError("the package `migrations` is missing: install the program again")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _refuse_foreign(url: str) -> None:
+    engine = create_engine(normalise_url(url), poolclass=NullPool, hide_parameters=True)
+    _refuse(engine, current(engine))
+
+
+def _refuse(engine: Engine, at: str | None) -> None:
+    """Stop at a revision that is not ours, and at tables of ours where nothing says how old they are."""
+    scripts = ScriptDirectory.from_config(configuration())
+    if at is None:
+        with translated():
+            tables = set(inspect(engine).get_table_names()) & set(metadata.tables)
+        if tables:
+            found = _some(tables)
+            raise NotMigrated(f"the database has tables of unknown age ({found}): {ADOPT}")
+    elif at == "cc6a84f0b6f1":
+        raise NotMigrated(f"the database is Alpha Panda's own, at its revision {at}: {ADOPT}")
+    elif at not in {script.revision for script in scripts.walk_revisions()}:
+        raise NotMigrated(
+            f"the database schema is at {at}, which this version does not know (it needs {heads()}): "
+            "install the version that migrated it, or a newer one"
+        )
+
+
+def _some(names: set[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:3]) + (", .." if len(listed) > 3 else "")
+
+
+def _line(difference: Sequence[Any]) -> str:
+    kind, *parts = difference
+    if kind.startswith("modify_"):
+        _schema, table, column, _existing, live, model = parts
+        return f"{kind.replace('_', ' ')} of {table}.{column}: {live} in the database, {model} in the models"
+    if kind in {"add_column", "remove_column"}:
+        return f"{kind.replace('_', ' ')} {parts[1]}.{parts[2].name}"
+    subject = parts[0]
+    table = getattr(getattr(subject, "table", None), "name", "")
+    return f"{kind.replace('_', ' ')} {subject.name}{f' on {table}' if table else ''}"

@@ -1,0 +1,88 @@
+"""What the repositories hand out, and the one row type they ask for: frozen data without SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A stored session. The token is kept out of `session_data` and of the repr."""
+
+    session_id: str
+    user_id: str
+    start_time: datetime
+    end_time: datetime | None
+    is_active: bool
+    session_data: dict[str, Any]
+    created_at: datetime | None
+    updated_at: datetime
+    access_token: str | None = field(default=None, repr=False)
+    """In clear; None where the session has none, or where `token_readable` is false."""
+    token_readable: bool = True
+    """False when the token was sealed with a key that is not configured: the user must log in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidation:
+    """The order to end a user's session, unless a later save has replaced it."""
+
+    user_id: str
+    reason: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioRecord:
+    """The books of one strategy at one broker."""
+
+    portfolio_id: str
+    broker_namespace: str
+    strategy_id: str
+    positions: Any
+    total_realized_pnl: Decimal
+    total_unrealized_pnl: Decimal
+    total_pnl: Decimal
+    cash: Decimal
+    snapshot_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """Who may act for a broker account. A higher `epoch` has taken over from all lower ones."""
+
+    broker: str
+    owner: str
+    epoch: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """The messages of one commit that are still to be published."""
+
+    id: str
+    messages: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRecord:
+    """A message that could not be handled, with its original bytes."""
+
+    id: str
+    subject: str
+    reason: str
+    error_class: str | None
+    broker: str | None
+    consumer: str
+    message_id: str | None
+    stream: str | None
+    stream_seq: int | None
+    payload: bytes
+    headers: Mapping[str, Any] | None
+    created_at: datetime

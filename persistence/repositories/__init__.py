@@ -1,0 +1,1 @@
+"""One repository for each aggregate. None of them commits: the unit of work does."""

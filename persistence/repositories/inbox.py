@@ -1,0 +1,54 @@
+"""Which messages have been dealt with: the idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection, text
+
+from persistence import models
+from persistence.bulk import encode, insert
+
+_KEY = ("consumer", "message_id")
+_COLUMNS = (*_KEY, "stream_seq")
+_PRUNE = text(
+    "DELETE FROM inbox WHERE ctid = ANY("
+    "ARRAY(SELECT ctid FROM inbox WHERE received_at < :before LIMIT :limit))"
+)
+
+
+class InboxEntry(Protocol):
+    """One message as a consumer got it."""
+
+    @property
+    def consumer(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def stream_seq(self) -> int | None: ...
+
+
+class InboxRepository:
+    """The keys (consumer, message id) of handled messages."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, entries: Sequence[InboxEntry]) -> set[tuple[str, str]]:
+        """Note the messages as handled; returns the keys that were new. The others have had their effect
+        already.
+
+        Waits for a transaction that is noting the same key, and then sees its outcome.
+        """
+        if not entries:
+            return set()
+        rows = [(entry.consumer, entry.message_id, entry.stream_seq) for entry in entries]
+        payload = encode([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+        statement = insert(models.inbox, _COLUMNS, _KEY) + " RETURNING consumer, message_id"
+        return {(row[0], row[1]) for row in self._connection.exec_driver_sql(statement, (payload,))}
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget at most `limit` keys received before that time; returns how many went."""
+        return self._connection.execute(_PRUNE, {"before": before, "limit": limit}).rowcount

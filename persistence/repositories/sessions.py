@@ -1,0 +1,143 @@
+"""Login sessions: one for each user, the newest save wins, tokens sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+from sqlalchemy.engine import RowMapping
+
+from persistence import models
+from persistence.bulk import encode, upsert
+from persistence.errors import TokenKeyError
+from persistence.records import SessionRecord
+from persistence.repositories.rows import as_columns, value_of
+from persistence.token_cipher import TokenCipher
+
+_COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
+_OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
+_NOT_OLDER = "COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at"
+_SEALED_FIELD = "access_token"
+_INVALIDATE = """
+    UPDATE trading_sessions AS stored
+    SET is_active = false, updated_at = x.updated_at,
+        session_data = COALESCE(stored.session_data, '{}') - 'access_token'
+            || jsonb_build_object('invalidation_reason', x.reason)
+    FROM (SELECT DISTINCT ON (user_id) *
+          FROM jsonb_to_recordset(CAST(%s AS jsonb))
+               AS given (user_id text, updated_at timestamptz, reason text)
+          ORDER BY user_id, updated_at DESC) AS x
+    WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
+"""
+_table = models.trading_sessions
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
+
+Sessions = list[SessionRecord]
+
+
+class SessionRepository:
+    """Rows of `trading_sessions`. A token travels as `session_data["access_token"]` and is sealed on its way
+    in.
+    """
+
+    def __init__(self, connection: Connection, cipher: TokenCipher | None = None) -> None:
+        self._connection = connection
+        self._cipher = cipher or TokenCipher(())
+
+    def upsert(self, rows: Sequence[object]) -> Sessions:
+        """Save sessions; returns the stored one of every user given, in the order of the user ids.
+
+        Rows have the fields session_id, user_id, start_time, end_time, is_active, session_data and
+        updated_at. A user keeps the stored session_id and start_time. A save older than what is stored
+        changes nothing, and the stored session is returned all the same.
+        """
+        if not rows:
+            return []
+        newest = _newest_of_each(rows)
+        payload = encode([self._sealed(row) for row in newest.values()])
+        statement = upsert(_table, _COLUMNS, ("user_id",), _OVERWRITTEN, _NOT_OLDER)
+        self._connection.exec_driver_sql(statement, (payload,))
+        return self._of_users(list(newest))
+
+    def invalidate(self, orders: Sequence[object]) -> Sessions:
+        """End sessions and forget their tokens; returns the stored ones of the users given that have one.
+
+        Rows have the fields of `Invalidation`.
+        A session saved after `updated_at` stays as it is.
+        """
+        if not orders:
+            return []
+        self._connection.exec_driver_sql(_INVALIDATE, (encode(orders),))
+        return self._of_users([value_of(order, "user_id") for order in orders])
+
+    def load_active(self, now: datetime) -> Sessions:
+        """Sessions that are active and not expired, newest first.
+
+        Raises:
+            TokenKeyError: a token was sealed with a key that is not configured. Everywhere else such a
+                session comes without its token and with `token_readable` false.
+        """
+        valid = _table.c.is_active & or_(_table.c.end_time.is_(None), _table.c.end_time > now)
+        wanted = (
+            select(_table).where(valid).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
+        )
+        records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
+        if unreadable := [record.user_id for record in records if not record.token_readable]:
+            users = ", ".join(unreadable[:3])
+            raise TokenKeyError(
+                f"the token of {users} was sealed with another key: add it to AUTH__TOKEN_KEYS"
+            )
+        return records
+
+    def get(self, user_id: str) -> SessionRecord | None:
+        """The user's session, active or not."""
+        return next(iter(self._of_users([user_id])), None)
+
+    def list(self, limit: int) -> Sessions:
+        """At most `limit` sessions, newest first."""
+        newest = (
+            select(_table).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id).limit(limit)
+        )
+        return [self._record(row) for row in self._connection.execute(newest).mappings()]
+
+    def _of_users(self, user_ids: Sequence[str]) -> Sessions:
+        wanted = select(_table).where(_table.c.user_id.in_(user_ids)).order_by(_table.c.user_id)
+        return [self._record(row) for row in self._connection.execute(wanted).mappings()]
+
+    def _sealed(self, row: object) -> dict[str, Any]:
+        columns = as_columns(row, _COLUMNS)
+        data = columns["session_data"]
+        if isinstance(data, Mapping) and data.get(_SEALED_FIELD) is not None:
+            columns["session_data"] = {**data, _SEALED_FIELD: self._cipher.seal(str(data[_SEALED_FIELD]))}
+        return columns
+
+    def _record(self, row: RowMapping) -> SessionRecord:
+        stored = row["session_data"]
+        data = dict(stored) if isinstance(stored, Mapping) else {}
+        token, readable = self._opened(data.pop(_SEALED_FIELD, None))
+        created = row["created_at"] or row["updated_at"] or _UNKNOWN
+        known = {
+            "session_data": data,
+            "start_time": row["start_time"] or created,
+            "updated_at": row["updated_at"] or created,
+        }
+        return SessionRecord(**{**row, **known}, access_token=token, token_readable=readable)
+
+    def _opened(self, text: Any) -> tuple[str | None, bool]:
+        if text is None:
+            return None, True
+        try:
+            return self._cipher.open(str(text)), True
+        except TokenKeyError:
+            return None, False
+
+
+def _newest_of_each(rows: Sequence[object]) -> dict[str, object]:
+    newest: dict[str, object] = {}
+    for row in rows:
+        user_id = value_of(row, "user_id")
+        if user_id not in newest or value_of(newest[user_id], "updated_at") <= value_of(row, "updated_at"):
+            newest[user_id] = row
+    return newest

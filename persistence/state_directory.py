@@ -1,0 +1,100 @@
+"""The state directory of one daemon: made on first use, locked while in use, and the home of the node id."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from persistence.private_files import write_private
+
+
+class StateDirectoryError(Exception):
+    """The state directory cannot be used; the message is one line with the cure."""
+
+
+class StateDirectoryInUse(StateDirectoryError):
+    """Another daemon holds the state directory; `pid` is its process id, or None while it is starting."""
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        holder = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"{path} is in use by {holder}: stop it, or set STATE_DIR to another directory")
+        self.pid = pid
+
+
+class StateDirectory:
+    """Holds `path` for this process alone while the `with` block runs.
+
+    The lock is the kernel's (`flock`), so it is free again at once when the process dies, however it dies. It
+    is not handed on to child processes. The directory is made with mode 0700; one that exists keeps its mode.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._node = ""
+
+    @property
+    def node(self) -> str:
+        """The id of this node, 32 hex digits: made at the first start and kept."""
+        if not self._node:
+            raise StateDirectoryError(
+                f"{self.path} is not locked: the node id is known only while it is held"
+            )
+        return self._node
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._acquire()
+            self._node = self._read_or_make_node()
+        except OSError as error:
+            self._release()
+            reason = "not a directory" if isinstance(error, FileExistsError) else error.strerror
+            place = error.filename or self.path
+            raise StateDirectoryError(
+                f"the state directory cannot be used: {place}: {reason}; set STATE_DIR to a writable one"
+            ) from error
+        except StateDirectoryError:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _acquire(self) -> None:
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._lock, 32, 0).strip()
+            os.close(self._lock)
+            self._lock = None
+            raise StateDirectoryInUse(self.path, int(holder) if holder.isdigit() else None) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.ftruncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = None
+        self._node = ""
+
+    def _read_or_make_node(self) -> str:
+        path = self.path / "node"
+        try:
+            text = path.read_text(encoding="ascii", errors="replace").strip()
+        except FileNotFoundError:
+            text = uuid.uuid4().hex
+            write_private(path, f"{text}\n")
+        try:
+            return uuid.UUID(hex=text).hex
+        except ValueError:
+            raise StateDirectoryError(f"{path} is damaged: remove it, a new node id is made") from None
