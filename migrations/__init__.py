@@ -1,0 +1,1 @@
+"""The way from an empty or an old database to `persistence.models`, one change at a time, up and down."""
