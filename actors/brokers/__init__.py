@@ -1,0 +1,1 @@
+"""Brokers: adapters that turn signals into orders and fills, found by name."""

@@ -1,0 +1,1 @@
+"""Trading: one actor per broker, around pure books."""
