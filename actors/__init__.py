@@ -1,0 +1,1 @@
+"""The actors of the service and the runtime that supervises them."""

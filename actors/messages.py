@@ -1,0 +1,479 @@
+"""Every message that crosses a mailbox: frozen, slotted, typed.
+
+Commands are imperative (`ExecuteSignal`), events past tense (`UnitsCommitted`), queries start with `Get`. Rows carry the
+column names of their table, so that a batch of them becomes one statement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+
+class Reply(Protocol):
+    """Where an answer goes, from any thread, once: the future of an ask or a NATS reply subject."""
+
+    def complete(self, value: Any) -> None: ...
+
+    def fail(self, error: BaseException) -> None: ...
+
+
+# Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answered with the actor's name by any actor; a barrier for tests and a liveness probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Make the actor fail as an unexpected exception would; the operator's proof that supervision works."""
+
+    reason: str = "crash requested by the operator"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEvent:
+    """A fact about one incarnation of a child, told to its supervisor; `event` is one of `supervision`'s events."""
+
+    event: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RestartChild:
+    """Restart the child, also one that is parked. Replies with its name or fails with `DomainError`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopTree:
+    """Stop every child in reverse order, then end the process with the exit code."""
+
+    why: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InspectChildren:
+    """Time for the supervisor to look for stuck handlers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A message for whichever child serves `kind` for `broker`; told to the supervisor, forwarded by its table."""
+
+    kind: str
+    broker: str | None
+    message: Any
+
+
+# The edge
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message as JetStream handed it over; `reply` is the subject that takes its acknowledgement."""
+
+    consumer: str
+    stream: str
+    stream_seq: int
+    subject: str
+    reply: str
+    num_delivered: int
+    stored_at: datetime
+    data: bytes = field(default=b"", repr=False)
+    headers: dict[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The last price of one instrument."""
+
+    instrument_token: int
+    last_price: Decimal
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The newest tick of each instrument since the last such message."""
+
+    ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A validated signal: what to trade. `quantity` is positive, `price` positive or None (at the market)."""
+
+    signal_id: str
+    correlation_id: str
+    trace_id: str | None
+    broker: str
+    strategy_id: str
+    instrument_token: int
+    side: Literal["BUY", "SELL", "HOLD"]
+    quantity: int
+    price: Decimal | None
+    order_type: str
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteSignal:
+    """Execute the signal through the broker and record what came of it."""
+
+    delivery: Delivery
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSession:
+    """Store a login. Serialised per user by AuthActor; the reply, a `StoredSession`, comes after the commit."""
+
+    message_id: str
+    user_id: str
+    access_token: str = field(repr=False)
+    saved_at: datetime
+    correlation_id: str
+    expires_at: datetime | None = None
+    login_method: str | None = None
+    user_name: str | None = None
+    user_shortname: str | None = None
+    broker: str | None = None
+    email: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidateSession:
+    """End the stored session of a user, with the reason."""
+
+    message_id: str
+    user_id: str
+    reason: str
+    invalidated_at: datetime
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetSession:
+    """Ask AuthActor for one user's session; replies with a `StoredSession` or `SessionNotFound`."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetSessions:
+    """Ask AuthActor for all stored sessions, newest first."""
+
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it stands in the database; the token never shows in a repr."""
+
+    session_id: str
+    user_id: str
+    broker: str | None
+    login_method: str | None
+    user_name: str | None
+    is_active: bool
+    start_time: datetime | None
+    expires_at: datetime | None
+    updated_at: datetime | None
+    access_token: str | None = field(default=None, repr=False)
+
+
+# Rows: what one unit of work writes
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One row of `inbox`: the key under which a message is handled once."""
+
+    consumer: str
+    message_id: str
+    stream_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingEventRow:
+    """One row of `trading_events`."""
+
+    event_id: str
+    event_type: str
+    broker_namespace: str
+    strategy_id: str
+    instrument_token: int
+    event_data: dict[str, Any]
+    correlation_id: str | None
+    event_timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioRow:
+    """One row of `portfolio_snapshots`."""
+
+    portfolio_id: str
+    broker_namespace: str
+    strategy_id: str
+    positions: dict[str, Any]
+    total_realized_pnl: Decimal
+    total_unrealized_pnl: Decimal
+    total_pnl: Decimal
+    cash: Decimal
+    snapshot_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One row of `trading_sessions`; `session_data` holds the token in clear until the repository seals it."""
+
+    session_id: str
+    user_id: str
+    start_time: datetime
+    end_time: datetime | None
+    is_active: bool
+    session_data: dict[str, Any] = field(repr=False)
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInvalidationRow:
+    """The end of one user's session."""
+
+    user_id: str
+    reason: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """One row of `dead_letters`: a message that cannot be handled, with its reason and its original bytes."""
+
+    id: str
+    subject: str
+    reason: str
+    error_class: str | None
+    broker: str | None
+    consumer: str
+    message_id: str | None
+    stream: str | None
+    stream_seq: int | None
+    payload: bytes = field(repr=False)
+    headers: dict[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A message to publish after the commit; `message_id` becomes `Nats-Msg-Id`."""
+
+    subject: str
+    message_id: str
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitUnit:
+    """All that one message leaves behind; it is committed as a whole or not at all.
+
+    `consumer` and `message_id` are the inbox key. `books_token` is the token under which the broker's books were
+    opened (None for units that touch no books): a unit with an outdated token is refused. `terminate` says that the
+    delivery is ended as poison instead of acknowledged.
+    """
+
+    consumer: str
+    message_id: str
+    delivery: Delivery | None = None
+    broker: str | None = None
+    books_token: int | None = None
+    events: tuple[TradingEventRow, ...] = ()
+    portfolio: PortfolioRow | None = None
+    session: SessionRow | None = None
+    invalidation: SessionInvalidationRow | None = None
+    dead_letter: DeadLetterRow | None = None
+    outbound: tuple[OutboundMessage, ...] = ()
+    terminate: bool = False
+    reply: Reply | None = field(default=None, repr=False)
+
+    @property
+    def session_user(self) -> str | None:
+        """The user whose session this unit changes, if it does."""
+        row = self.session or self.invalidation
+        return None if row is None else row.user_id
+
+    @property
+    def inbox_row(self) -> InboxRow:
+        return InboxRow(self.consumer, self.message_id, self.delivery.stream_seq if self.delivery else None)
+
+
+# Database
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBooks:
+    """Take the broker's lease and read its portfolios; answered by `BooksOpened` or `BooksHeld` to `reply_to`."""
+
+    broker: str
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioData:
+    """A stored portfolio, as read."""
+
+    strategy_id: str
+    positions: dict[str, Any]
+    realized_pnl: Decimal
+    cash: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BooksOpened:
+    """The books are ours: units must carry `token`; the lease has `epoch`."""
+
+    broker: str
+    token: int
+    owner: str
+    epoch: int
+    portfolios: tuple[PortfolioData, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BooksHeld:
+    """Another process holds the broker's lease; this one stands by."""
+
+    broker: str
+    owner: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BooksInvalidated:
+    """Units under `token` are refused from now on: memory and books differ, or the lease is lost. Open them again."""
+
+    broker: str
+    token: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsCommitted:
+    """The inbox keys of a broker's units that are now durable, in order."""
+
+    token: int
+    message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsStored:
+    """Sessions as they stand after a commit."""
+
+    sessions: tuple[StoredSession, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxBatch:
+    """The messages of one commit, kept in one row until all are published."""
+
+    id: str
+    messages: tuple[OutboundMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetOutbox:
+    """Ask for what earlier processes committed and did not publish; answered by `OutboxLoaded` to `reply_to`."""
+
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxLoaded:
+    """Unpublished batches, oldest first."""
+
+    batches: tuple[OutboxBatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxPublished:
+    """Every message of these batches is acknowledged by its stream."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryCommit:
+    """Time to try the parked batch again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewLeases:
+    """Time to renew the leases that this process holds."""
+
+
+# Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One commit's deliveries to acknowledge or end, and the batch to publish."""
+
+    acknowledged: tuple[Delivery, ...]
+    terminated: tuple[Delivery, ...]
+    outbox: OutboxBatch | None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Deliveries that were not handled: JetStream shall deliver them again after `delay_s`."""
+
+    deliveries: tuple[Delivery, ...]
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CrashedOn:
+    """The delivery whose handling crashed an actor: delivered once more, then a dead letter."""
+
+    delivery: Delivery
+    actor: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOpened:
+    """The broker's books are open here: its signals may come."""
+
+    broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerClosed:
+    """The broker stands by or is down: its signals stay in the stream."""
+
+    broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetTicks:
+    """Ask the gateway for the newest tick of every instrument; replies with `Ticks`."""
+
+
+# Health
+
+
+@dataclass(frozen=True, slots=True)
+class RunChecks:
+    """Time to run the health checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenBooks:
+    """Time to try to open the books again."""

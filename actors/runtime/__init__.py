@@ -1,0 +1,1 @@
+"""The mechanism under every actor: mailboxes, handles, supervision, time. It knows no feature."""

@@ -1,0 +1,72 @@
+"""Messages that no actor will handle: counted exactly, logged at a bounded rate, the last ones kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from actors.runtime.clock import Clock
+
+KEPT = 100
+LOG_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message that was not handled; only its type is kept, as its content may be secret."""
+
+    actor: str
+    message_type: str
+    reason: str
+
+
+class DeadLetters:
+    """Thread-safe. `on_delivery` is told each dead message that came from a stream, so that it is delivered again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._last: deque[DeadLetter] = deque(maxlen=KEPT)
+        self._logged_at = float("-inf")
+        self._unlogged = 0
+        self._log = structlog.get_logger("dead_letters")
+        self.on_delivery: Callable[[Any], None] | None = None
+
+    def add(self, actor: str, message: Any, reason: str) -> None:
+        """Record one message addressed to `actor` that will not be handled."""
+        letter = DeadLetter(actor, type(message).__name__, reason)
+        with self._lock:
+            self._counts[actor, reason] += 1
+            self._last.append(letter)
+            now = self._clock.monotonic()
+            due = now - self._logged_at >= LOG_EVERY_S
+            more, self._unlogged = (self._unlogged, 0) if due else (0, self._unlogged + 1)
+            if due:
+                self._logged_at = now
+        if due:
+            self._log.warning(
+                "dead letter", actor=actor, message=letter.message_type, reason=reason, more=more
+            )
+        delivery = getattr(message, "delivery", None)
+        if delivery is not None and self.on_delivery is not None:
+            self.on_delivery(delivery)
+
+    def total(self) -> int:
+        with self._lock:
+            return self._counts.total()
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many by (actor, reason)."""
+        with self._lock:
+            return dict(self._counts)
+
+    def last(self) -> tuple[DeadLetter, ...]:
+        """The newest ones, oldest first."""
+        with self._lock:
+            return tuple(self._last)
