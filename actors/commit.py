@@ -1,0 +1,141 @@
+"""What a group commit does with each unit of work: pure decisions on the units, the books and the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from actors.dead_letter import dead_letter_unit
+from actors.messages import (
+    CommitUnit,
+    DeadLetterRow,
+    OutboundMessage,
+    PortfolioRow,
+    SessionInvalidationRow,
+    SessionRow,
+    TradingEventRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """A broker's open books: the token its units must carry and the epoch of its lease."""
+
+    token: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`accepted` units are settled by this commit (`fresh` ones have effects, the others were handled before);
+    `refused` ones leave no trace; `diverged` brokers must open their books again."""
+
+    accepted: tuple[CommitUnit, ...]
+    fresh: tuple[CommitUnit, ...]
+    refused: tuple[CommitUnit, ...]
+    diverged: frozenset[str]
+
+    def by_books(self) -> dict[tuple[str, int], tuple[str, ...]]:
+        """Ids of the accepted units of each broker's books."""
+        ids: dict[tuple[str, int], list[str]] = {}
+        for unit in self.accepted:
+            if unit.broker is not None and unit.books_token is not None:
+                ids.setdefault((unit.broker, unit.books_token), []).append(unit.message_id)
+        return {key: tuple(several) for key, several in ids.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The rows of a group commit, one sequence per table, each key once."""
+
+    events: tuple[TradingEventRow, ...]
+    portfolios: tuple[PortfolioRow, ...]
+    sessions: tuple[SessionRow, ...]
+    invalidations: tuple[SessionInvalidationRow, ...]
+    dead_letters: tuple[DeadLetterRow, ...]
+    outbound: tuple[OutboundMessage, ...]
+
+    @property
+    def rows(self) -> int:
+        tables = (self.events, self.portfolios, self.sessions, self.invalidations, self.dead_letters)
+        return sum(len(rows) for rows in tables)
+
+
+def plan(units: Sequence[CommitUnit], books: Mapping[str, Books], new: set[tuple[str, str]] | None) -> Plan:
+    """Sort out the units in order.
+
+    A unit that carries a token is refused unless its broker's books are open under that token. A unit whose inbox key
+    is not `new` was handled before: it is settled without effects, and since its actor counted it twice, its broker's
+    later units are refused. With `new` None every key counts as new.
+    """
+    accepted: list[CommitUnit] = []
+    fresh: list[CommitUnit] = []
+    refused: list[CommitUnit] = []
+    diverged: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    for unit in units:
+        if unit.broker is not None and unit.books_token is not None:
+            known = books.get(unit.broker)
+            if known is None or known.token != unit.books_token or _late(unit, diverged, new, seen):
+                refused.append(unit)
+                continue
+        key = (unit.consumer, unit.message_id)
+        accepted.append(unit)
+        if key not in seen and (new is None or key in new):
+            fresh.append(unit)
+        elif unit.broker is not None and unit.books_token is not None:
+            diverged.add(unit.broker)
+        seen.add(key)
+    return Plan(tuple(accepted), tuple(fresh), tuple(refused), frozenset(diverged))
+
+
+def _late(
+    unit: CommitUnit, diverged: set[str], new: set[tuple[str, str]] | None, seen: set[tuple[str, str]]
+) -> bool:
+    """Whether a new unit was decided on books that had already diverged; one handled before is settled all the same."""
+    key = (unit.consumer, unit.message_id)
+    return unit.broker in diverged and key not in seen and (new is None or key in new)
+
+
+def coalesce(units: Sequence[CommitUnit]) -> Effects:
+    """The rows of the units: events and outbound messages all, in order; upserts once per key, the last one, sorted."""
+    portfolios = {unit.portfolio.portfolio_id: unit.portfolio for unit in units if unit.portfolio}
+    sessions: dict[str, SessionRow] = {}
+    for unit in units:
+        row = unit.session
+        if row is not None and (
+            row.user_id not in sessions or sessions[row.user_id].updated_at <= row.updated_at
+        ):
+            sessions[row.user_id] = row
+    return Effects(
+        events=tuple(event for unit in units for event in unit.events),
+        portfolios=tuple(portfolios[key] for key in sorted(portfolios)),
+        sessions=tuple(sessions[key] for key in sorted(sessions)),
+        invalidations=tuple(unit.invalidation for unit in units if unit.invalidation),
+        dead_letters=tuple(unit.dead_letter for unit in units if unit.dead_letter),
+        outbound=tuple(message for unit in units for message in unit.outbound),
+    )
+
+
+def poisoned(unit: CommitUnit, reason: str, error_class: str) -> CommitUnit:
+    """The unit that takes the place of one the database refuses: its dead letter, nothing else."""
+    if unit.delivery is None:
+        return CommitUnit(unit.consumer, unit.message_id, reply=unit.reply)
+    return dead_letter_unit(
+        unit.delivery, reason, error_class, message_id=unit.message_id, broker=unit.broker
+    )
+
+
+def encode_outbox(messages: tuple[OutboundMessage, ...]) -> bytes:
+    """The messages of one commit as the outbox row keeps them."""
+    return orjson.dumps([(one.subject, one.message_id, one.payload.decode()) for one in messages])
+
+
+def decode_outbox(data: bytes) -> tuple[OutboundMessage, ...]:
+    """The reverse of `encode_outbox`."""
+    return tuple(
+        OutboundMessage(subject, message_id, text.encode())
+        for subject, message_id, text in orjson.loads(data)
+    )

@@ -1,0 +1,121 @@
+"""The unit of work that a message leaves behind when it cannot be handled: a row, and a message in Alpha Panda's form."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Any
+
+import orjson
+
+from actors.messages import CommitUnit, DeadLetterRow, Delivery, OutboundMessage
+
+SERVICE = "alpha-panda"
+MAX_INLINE_BYTES = 2 << 20
+"""Originals above this stay in the row alone, as the `.dlq` message must fit what servers take."""
+
+_NAMESPACE = uuid.UUID("c1a0f0c2-8a5e-5d0e-9f43-52f0d7a3b1e6")
+
+
+def dead_letter_unit(
+    delivery: Delivery,
+    reason: str,
+    error_class: str,
+    *,
+    message_id: str | None = None,
+    broker: str | None = None,
+) -> CommitUnit:
+    """What to commit for a delivery that is given up; its id follows from the stream position, so it is written once.
+
+    Args:
+        delivery: with the original bytes.
+        reason: one line for people; it must not quote the content, which may be secret.
+        error_class: for machines.
+        message_id: the inbox key, if the message had a usable one.
+        broker: the broker whose subject it came by, if any.
+    """
+    position = f"{delivery.stream}:{delivery.stream_seq}:{delivery.stored_at.isoformat()}"
+    identity = str(uuid.uuid5(_NAMESPACE, position))
+    row = DeadLetterRow(
+        id=identity,
+        subject=delivery.subject,
+        reason=reason,
+        error_class=error_class,
+        broker=broker,
+        consumer=delivery.consumer,
+        message_id=message_id,
+        stream=delivery.stream,
+        stream_seq=delivery.stream_seq,
+        payload=delivery.data,
+        headers=delivery.headers,
+    )
+    payload = orjson.dumps(_envelope(delivery, identity, reason, error_class))
+    return CommitUnit(
+        consumer=delivery.consumer,
+        message_id=message_id or position,
+        delivery=delivery,
+        broker=broker,
+        dead_letter=row,
+        outbound=(OutboundMessage(f"{delivery.subject}.dlq", identity, payload),),
+        terminate=True,
+    )
+
+
+def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) -> dict[str, Any]:
+    now = delivery.stored_at.isoformat().replace("+00:00", "Z")
+    value, encoding = _original(delivery.data)
+    headers = delivery.headers or {}
+    return {
+        "id": identity,
+        "correlation_id": identity,
+        "causation_id": headers.get("Nats-Msg-Id"),
+        "trace_id": identity,
+        "parent_trace_id": None,
+        "broker": "system",
+        "type": "system_error",
+        "ts": now,
+        "key": f"{delivery.stream}:{delivery.stream_seq}",
+        "source": SERVICE,
+        "version": 1,
+        "data": {
+            "dlq_metadata": {
+                "original_topic": delivery.subject,
+                "original_partition": 0,
+                "original_offset": delivery.stream_seq,
+                "original_timestamp": now,
+                "dlq_timestamp": now,
+                "service_name": SERVICE,
+            },
+            "failure_info": {
+                "error_type": "poison",
+                "error_class": error_class,
+                "error_message": reason,
+                "failure_reason": reason,
+                "retry_count": delivery.num_delivered - 1,
+                "stack_trace": None,
+            },
+            "original_message": {
+                "key": headers.get("Nats-Msg-Id"),
+                "value": value,
+                "encoding": encoding,
+                "headers": headers,
+                "size": len(delivery.data),
+            },
+            "replay_metadata": {
+                "can_replay": True,
+                "suggested_delay_minutes": 0,
+                "consumer_group": delivery.consumer,
+                "requires_manual_review": True,
+            },
+        },
+    }
+
+
+def _original(data: bytes) -> tuple[str | None, str | None]:
+    """The original bytes as JSON can hold them, and how they are spelled."""
+    if len(data) > MAX_INLINE_BYTES:
+        return None, None
+    try:
+        return data.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(data).decode(), "base64"

@@ -1,0 +1,259 @@
+"""GatewayActor: the way in and out. It owns the asyncio thread; only batches cross between it and the actors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from actors.errors import StartRefused
+from actors.gateway.inbound import Inbound
+from actors.gateway.link import NATS_ERRORS, Link
+from actors.messages import (
+    BrokerClosed,
+    BrokerOpened,
+    Committed,
+    CrashedOn,
+    Delivery,
+    GetOutbox,
+    GetTicks,
+    OutboxLoaded,
+    OutboxPublished,
+    Released,
+    Ticks,
+)
+from actors.runtime.actor import ServiceActor
+from actors.runtime.cell import Context
+from settings import NatsSettings
+
+CREDIT = 1024
+CRASHES_ALLOWED = 1
+DRAIN_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySnapshot:
+    """The NATS part of the status."""
+
+    state: str
+    url: str
+    embedded: bool
+    error: str | None
+    streams: dict[str, dict[str, int]]
+    in_flight: int
+    published: int
+    unpublished: int
+
+    def as_status(self, now: float) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "url": self.url,
+            "embedded": self.embedded,
+            "error": self.error,
+            "streams": self.streams,
+            "in_flight": self.in_flight,
+            "published": self.published,
+            "unpublished": self.unpublished,
+        }
+
+
+class GatewayActor(ServiceActor):
+    """NATS both ways.
+
+    Owns: the asyncio thread and, through it, the connection, the pullers and the publisher.
+    Receives: `Committed`, `Released`, `CrashedOn`, `OutboxLoaded`, `BrokerOpened`, `BrokerClosed`, `GetTicks`.
+    Sends: `ExecuteSignal` and `Ticks` to the brokers, sessions to auth, dead letters and `OutboxPublished` to the
+    database.
+    On failure: restarted with a new thread and connection; the outbox is read again, unsettled messages are delivered
+    again and absorbed by the inbox. NATS away is no failure: it keeps trying and says so.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: NatsSettings,
+        servers: Callable[[], list[str]],
+        brokers: Sequence[str],
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
+        super().__init__(context)
+        self._settings = settings
+        self._servers = servers
+        self._brokers = brokers
+        self._status = status
+        self._crashes: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._state: tuple[str, str | None] = ("away", None)
+        self._streams: dict[str, dict[str, int]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._link: Link | None = None
+        self._inbound: Inbound | None = None
+        self._calls: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self.handles(
+            {
+                Committed: self._committed,
+                Released: self._released,
+                CrashedOn: self._crashed_on,
+                OutboxLoaded: self._outbox_loaded,
+                BrokerOpened: lambda message: self._call(lambda: self._running.open_broker(message.broker)),
+                BrokerClosed: lambda message: self._call(lambda: self._running.close_broker(message.broker)),
+                GetTicks: lambda _: self._ticks(),
+            }
+        )
+
+    def on_start(self) -> None:
+        ready = threading.Event()
+        self._thread_of_loop = threading.Thread(target=self._run_loop, args=(ready,), name="gateway-loop", daemon=True)
+        self._thread_of_loop.start()
+        if not ready.wait(5):
+            raise StartRefused("the gateway's loop did not start")
+        self.context.directory["database"].tell(GetOutbox(self.context.name))
+        for broker in self._brokers:
+            snapshot = self.context.directory[f"trading.{broker}"].telemetry.snapshot
+            if snapshot is not None and snapshot.as_status(0.0)["state"] == "trading":
+                self._call(lambda broker=broker: self._running.open_broker(broker))  # type: ignore[misc]
+
+    def on_stop(self) -> None:
+        """Stop pulling, let what is in flight be committed and acknowledged, publish it, and close."""
+        clock = self.context.clock
+        deadline = clock.monotonic() + DRAIN_S
+        self._await(self._running.stop_pulling(), 3)
+        while clock.monotonic() < deadline and (self._running.in_flight or self._running.publisher.unpublished):
+            for letter in self.context.mailbox.take(64, self.context.generation, timeout_s=0.02):
+                self.serve(letter)
+        self._await(self._running.flush(), 3)
+
+    def on_exit(self) -> None:
+        if self._loop is not None and self._link is not None:
+            self._loop.call_soon_threadsafe(self._link.stop)
+            self._thread_of_loop.join(5)
+
+    @property
+    def _running(self) -> Link:
+        assert self._link is not None
+        return self._link
+
+    def _run_loop(self, ready: threading.Event) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main(ready))
+
+    async def _main(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._inbound = Inbound(self.context.directory, self._release, self._published, self._status)
+        self._link = Link(self._settings, self._servers(), self._brokers, self._inbound, CREDIT)
+        self._link.on_state = self._noted
+        reporter = self._loop.create_task(self._report())
+        ready.set()
+        await self._link.run()
+        reporter.cancel()
+
+    async def _report(self) -> None:
+        """Keep the published figures fresh."""
+        assert self._link is not None
+        while True:
+            with contextlib.suppress(*NATS_ERRORS):
+                self._streams = await self._link.measure()
+            for _ in range(8):
+                self._publish()
+                await asyncio.sleep(0.25)
+
+    # From the actors to the loop: one wake-up however many calls wait
+
+    def _call(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            self._calls.append(call)
+            first = len(self._calls) == 1
+        if first and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._run_calls)
+
+    def _run_calls(self) -> None:
+        with self._lock:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+    def _await(self, work: Coroutine[Any, Any, None], timeout_s: float) -> None:
+        assert self._loop is not None
+        try:
+            asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout_s)
+        except TimeoutError:
+            self.log.warning("the gateway's loop is slow to stop")
+
+    def _committed(self, message: Committed) -> None:
+        def settle() -> None:
+            link = self._running
+            link.settle(message.acknowledged, b"+ACK")
+            link.settle(message.terminated, b"+TERM")
+            if message.outbox is not None:
+                link.publisher.add(message.outbox)
+
+        self._call(settle)
+
+    def _released(self, message: Released) -> None:
+        self._release(message.deliveries, message.delay_s)
+
+    def _release(self, deliveries: tuple[Delivery, ...], delay_s: float) -> None:
+        verb = b'-NAK {"delay": %d}' % int(delay_s * 1e9) if delay_s else b"-NAK"
+        self._call(lambda: self._running.settle(deliveries, verb))
+
+    def _crashed_on(self, message: CrashedOn) -> None:
+        """Deliver it once more; what crashes an actor again is a dead letter."""
+        delivery = message.delivery
+        key = (delivery.stream, delivery.stream_seq)
+        crashes = self._crashes.pop(key, 0) + 1
+        if crashes <= CRASHES_ALLOWED:
+            self._crashes[key] = crashes
+            while len(self._crashes) > 1000:
+                self._crashes.popitem(last=False)
+            self._release((delivery,), 0.1)
+        else:
+            broker = message.actor.removeprefix("trading.")
+            reason = f"crashed {message.actor} {crashes} times: {message.error}"
+            inbound = self._inbound
+            assert inbound is not None
+            self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
+
+    def _outbox_loaded(self, message: OutboxLoaded) -> None:
+        def publish() -> None:
+            for batch in message.batches:
+                self._running.publisher.add(batch)
+
+        if message.batches:
+            self.log.info("publishing what an earlier process left", batches=len(message.batches))
+        self._call(publish)
+
+    def _ticks(self) -> Ticks:
+        prices = {} if self._inbound is None else dict(self._inbound.prices)
+        return Ticks(tuple(prices.values()))
+
+    # From the loop to the actors
+
+    def _published(self, ids: list[str]) -> None:
+        self.context.directory["database"].tell(OutboxPublished(tuple(ids)))
+
+    def _noted(self, state: str, error: str | None) -> None:
+        self._state = (state, error)
+        self._publish()
+
+    def _publish(self) -> None:
+        if self._link is None:
+            return
+        state, error = self._state
+        self.context.publish(
+            GatewaySnapshot(
+                state,
+                ", ".join(server.rpartition("@")[2] for server in self._servers()),
+                self._settings.embedded,
+                error,
+                self._streams,
+                self._link.in_flight,
+                self._link.publisher.published,
+                self._link.publisher.unpublished,
+            )
+        )

@@ -1,0 +1,259 @@
+"""Bytes to messages, validated once, at the edge; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from actors.errors import DomainError
+from actors.gateway.subjects import SESSION_INVALIDATE, SESSION_SAVE, TICKS
+from actors.messages import Delivery, ExecuteSignal, InvalidateSession, SaveSession, Signal, Tick
+
+MAX_BYTES = 1 << 20
+MAX_TOKEN = 2**31 - 1
+MAX_QUANTITY = 10**12
+
+
+class BadMessage(DomainError):
+    """The message cannot be handled; the text names the field and never quotes a value."""
+
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Note = Annotated[str, StringConstraints(max_length=1024)]
+Token = Annotated[int, Field(ge=0, le=MAX_TOKEN)]
+Quantity = Annotated[int, Field(gt=0, le=MAX_QUANTITY)]
+Price = Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=12, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class Envelope(_Model):
+    """Alpha Panda's event envelope."""
+
+    id: Id
+    correlation_id: Id
+    causation_id: Id | None = None
+    trace_id: Id | None = None
+    parent_trace_id: Id | None = None
+    broker: Text
+    type: Text
+    ts: AwareDatetime
+    key: Text
+    source: Text
+    version: int = 1
+    data: dict[str, Any]
+
+
+class _TickData(_Model):
+    instrument_token: Token
+    last_price: Price
+    timestamp: AwareDatetime
+
+
+class _SignalData(_Model):
+    strategy_id: Text
+    instrument_token: Token
+    signal_type: Literal["BUY", "SELL", "HOLD"]
+    quantity: Quantity
+    price: Price | None = None
+    timestamp: AwareDatetime
+    metadata: dict[str, Any] | None = None
+
+
+class _ValidatedData(_Model):
+    original_signal: _SignalData
+    validated_quantity: Quantity
+    validated_price: Price | None = None
+    timestamp: AwareDatetime
+
+
+class SessionData(_Model):
+    """The data of a `session_save`."""
+
+    user_id: Text
+    access_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+    expires_at: AwareDatetime | None = None
+    login_method: Literal["oauth", "external_token", "stored_session"] | None = None
+    user_name: Note | None = None
+    user_shortname: Note | None = None
+    broker: Text | None = None
+    email: Note | None = None
+    ip_address: Note | None = None
+    user_agent: Note | None = None
+
+
+class _InvalidationData(_Model):
+    user_id: Text
+    reason: Note = "manual_invalidation"
+
+
+_ENVELOPE = TypeAdapter(Envelope)
+_TICK = TypeAdapter(_TickData)
+_VALIDATED = TypeAdapter(_ValidatedData)
+_SESSION = TypeAdapter(SessionData)
+_INVALIDATION = TypeAdapter(_InvalidationData)
+
+
+def decode_signal(delivery: Delivery, broker: str) -> ExecuteSignal:
+    """A message of `<broker>.signals.validated`.
+
+    Raises:
+        BadMessage: it cannot be handled.
+    """
+    envelope = decode_envelope(delivery.data, "validated_signal")
+    if envelope.broker != broker:
+        raise BadMessage(f"broker: the envelope's does not match the subject {delivery.subject}")
+    data: _ValidatedData = _validate(_VALIDATED, envelope.data, "data.")
+    original = data.original_signal
+    signal = Signal(
+        signal_id=envelope.id,
+        correlation_id=envelope.correlation_id,
+        trace_id=envelope.trace_id,
+        broker=broker,
+        strategy_id=original.strategy_id,
+        instrument_token=original.instrument_token,
+        side=original.signal_type,
+        quantity=data.validated_quantity,
+        price=data.validated_price or original.price,
+        order_type=str((original.metadata or {}).get("order_type") or "market")[:64],
+        timestamp=data.timestamp,
+    )
+    return ExecuteSignal(delivery, signal)
+
+
+def decode_tick(data: bytes) -> Tick:
+    """A message of `market.ticks`.
+
+    Raises:
+        BadMessage: it cannot be handled.
+    """
+    tick: _TickData = _validate(_TICK, decode_envelope(data, "market_tick").data, "data.")
+    return Tick(tick.instrument_token, tick.last_price, tick.timestamp)
+
+
+def decode_session(delivery: Delivery) -> SaveSession | InvalidateSession:
+    """A message of `auth.sessions.*`.
+
+    Raises:
+        BadMessage: it cannot be handled.
+    """
+    if delivery.subject == SESSION_SAVE:
+        envelope = decode_envelope(delivery.data, "session_save")
+        data: SessionData = _validate(_SESSION, envelope.data, "data.")
+        return save_session(envelope.id, envelope.correlation_id, data, delivery.stored_at, delivery)
+    envelope = decode_envelope(delivery.data, "session_invalidate")
+    ended: _InvalidationData = _validate(_INVALIDATION, envelope.data, "data.")
+    return InvalidateSession(envelope.id, ended.user_id, ended.reason, delivery.stored_at, delivery)
+
+
+def decode_session_request(data: bytes, message_id: str, now: datetime) -> SaveSession:
+    """A request on `panda.sessions.save`: an envelope, or the bare data of one.
+
+    Raises:
+        BadMessage: it cannot be handled.
+    """
+    fields = _object(data)
+    if "data" in fields:
+        envelope = decode_envelope(data, "session_save")
+        message_id, fields = envelope.id, envelope.data
+    return save_session(message_id, message_id, _validate(_SESSION, fields, ""), now, None)
+
+
+def save_session(
+    message_id: str, correlation_id: str, data: SessionData, saved_at: datetime, delivery: Delivery | None
+) -> SaveSession:
+    """The command that a `session_save` stands for."""
+    return SaveSession(
+        message_id=message_id,
+        correlation_id=correlation_id,
+        saved_at=saved_at,
+        delivery=delivery,
+        **data.model_dump(),
+    )
+
+
+def decode_envelope(data: bytes, kind: str) -> Envelope:
+    """The envelope, of the given type.
+
+    Raises:
+        BadMessage: not JSON, too large, a missing or wrong field, a NUL character, or of another type.
+    """
+    envelope: Envelope = _validate(_ENVELOPE, _object(data), "")
+    if envelope.type != kind:
+        raise BadMessage(f"type: expected {kind}")
+    return envelope
+
+
+def message_id_of(data: bytes) -> str | None:
+    """The envelope's id, if the bytes have a usable one."""
+    try:
+        identity = orjson.loads(data).get("id")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    usable = isinstance(identity, str) and 0 < len(identity) <= 64 and "\0" not in identity
+    return identity if usable else None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_BYTES:
+        raise BadMessage(f"larger than {MAX_BYTES} bytes")
+    try:
+        parsed = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadMessage(f"not JSON: {error.msg} at character {error.pos}") from None
+    if not isinstance(parsed, dict):
+        raise BadMessage("not a JSON object")
+    if b"\\u0000" in data and any("\0" in text for text in _texts(parsed)):
+        raise BadMessage("contains a NUL character")
+    return parsed
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+
+
+def _validate(adapter: TypeAdapter[Any], value: dict[str, Any], prefix: str) -> Any:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        problems = (
+            f"{prefix}{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+            for one in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise BadMessage("; ".join(problems)) from None
+
+
+def subject_kind(subject: str) -> str:
+    """What a subject carries: `tick`, `session` or `signal`."""
+    if subject == TICKS:
+        return "tick"
+    return "session" if subject in {SESSION_SAVE, SESSION_INVALIDATE} else "signal"
+
+
+def utc(moment: datetime) -> datetime:
+    """The moment as aware UTC; JetStream's times are UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

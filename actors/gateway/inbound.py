@@ -1,0 +1,181 @@
+"""Messages from NATS to the actors that handle them: decoded, addressed, or given up with their reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from nats.aio.msg import Msg
+
+from actors.dead_letter import dead_letter_unit
+from actors.gateway.codec import (
+    BadMessage,
+    decode_session,
+    decode_session_request,
+    decode_signal,
+    decode_tick,
+    message_id_of,
+    utc,
+)
+from actors.gateway.subjects import SESSIONS_CONSUMER
+from actors.messages import Delivery, GetSession, Tick, Ticks
+from actors.runtime.directory import Directory, Handle
+from actors.sessions import shown
+
+REFUSED_DELAY_S = 1.0
+
+
+class NatsReply:
+    """The reply subject of a request; completed or failed once, from any thread."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+
+    def complete(self, value: Any) -> None:
+        answer = shown(value, datetime.now(UTC)) if hasattr(value, "session_id") else value
+        self._send(orjson.dumps(answer))
+
+    def fail(self, error: BaseException) -> None:
+        self._send(orjson.dumps({"error": str(error)}))
+
+
+class Inbound:
+    """Runs in the gateway's loop; it only tells, never waits.
+
+    Args:
+        directory: the way to the actors.
+        release: gives deliveries back to their stream after a delay, seconds.
+        published: gets the ids of published outbox batches.
+        status: builds the status document.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        release: Callable[[tuple[Delivery, ...], float], None],
+        published: Callable[[list[str]], None],
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._directory = directory
+        self._release = release
+        self._unsent_ticks: dict[str, dict[int, Tick]] = {}
+        self._log = structlog.get_logger("gateway")
+        self.published = published
+        self.status = status
+        self.prices: dict[int, Tick] = {}
+        self.last_tick_seq = 0
+        self.ticks_waiting = 0
+        self.bad = 0
+
+    def of(self, consumer: str) -> Callable[[list[Msg]], None]:
+        """What takes the batches of that consumer."""
+        if consumer == SESSIONS_CONSUMER:
+            return lambda batch: self._hand_over(consumer, batch, "sessions", None, decode_session)
+        broker = consumer.removeprefix("trading-")
+        return lambda batch: self._hand_over(
+            consumer, batch, "signals", broker, lambda delivery: decode_signal(delivery, broker)
+        )
+
+    def _hand_over(
+        self,
+        consumer: str,
+        batch: list[Msg],
+        kind: str,
+        broker: str | None,
+        decode: Callable[[Delivery], Any],
+    ) -> None:
+        """Decode a batch and tell it to its actor with one wake-up; what finds no room goes back to the stream."""
+        messages = []
+        for raw in batch:
+            delivery = delivery_of(raw, consumer)
+            try:
+                messages.append(decode(delivery))
+            except BadMessage as error:
+                self.give_up(delivery, str(error), "BadMessage", broker)
+        target = self._directory.route(kind, broker)
+        accepted = target.tell_all(messages) if target is not None and messages else 0
+        rejected = tuple(message.delivery for message in messages[accepted:])
+        if rejected and target is None:
+            self._release(rejected, REFUSED_DELAY_S)
+
+    def give_up(self, delivery: Delivery, reason: str, error_class: str, broker: str | None) -> None:
+        """Have the delivery written down as a dead letter; without room for it, it comes again."""
+        self.bad += 1
+        unit = dead_letter_unit(
+            delivery, reason, error_class, message_id=_inbox_key(delivery, error_class), broker=broker
+        )
+        self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason)
+        if not self._directory["database"].tell(unit):
+            self._release((delivery,), REFUSED_DELAY_S)
+
+    def ticks(self, batch: list[Msg]) -> None:
+        """Remember the newest price of each instrument and pass it on to every broker with room for it."""
+        fresh: dict[int, Tick] = {}
+        for raw in batch:
+            self.ticks_waiting -= 1
+            delivery = delivery_of(raw, "ticks")
+            self.last_tick_seq = delivery.stream_seq
+            try:
+                tick = decode_tick(raw.data)
+            except BadMessage as error:
+                self.give_up(delivery, str(error), "BadMessage", None)
+            else:
+                fresh[tick.instrument_token] = tick
+        self.prices.update(fresh)
+        for handle in self._directory.named("trading."):
+            unsent = self._unsent_ticks.setdefault(handle.name, {})
+            unsent.update(fresh)
+            if unsent and _has_room(handle):
+                handle.tell(Ticks(tuple(unsent.values())))
+                unsent.clear()
+
+    def get_session(self, data: bytes, reply: NatsReply) -> None:
+        """Answer `panda.sessions.get`: `{"user_id": ...}` or the bare id."""
+        text = data.decode(errors="replace").strip()
+        try:
+            parsed = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            parsed = text
+        user_id = parsed.get("user_id") if isinstance(parsed, dict) else parsed
+        if not isinstance(user_id, str) or not user_id or "\0" in user_id:
+            reply.fail(BadMessage("user_id: missing"))
+        else:
+            self._directory["auth"].post(GetSession(user_id), reply)
+
+    def save_session(self, data: bytes, message_id: str, reply: NatsReply) -> None:
+        """Answer `panda.sessions.save` after the commit."""
+        try:
+            message = decode_session_request(data, message_id, datetime.now(UTC))
+        except BadMessage as error:
+            reply.fail(error)
+        else:
+            self._directory["auth"].post(message, reply)
+
+
+def delivery_of(raw: Msg, consumer: str) -> Delivery:
+    """A JetStream message as the actors know it."""
+    metadata = raw.metadata
+    return Delivery(
+        consumer=consumer,
+        stream=metadata.stream,
+        stream_seq=metadata.sequence.stream,
+        subject=raw.subject,
+        reply=raw.reply,
+        num_delivered=metadata.num_delivered or 1,
+        stored_at=utc(metadata.timestamp),
+        data=raw.data,
+        headers=dict(raw.headers) if raw.headers else None,
+    )
+
+
+def _inbox_key(delivery: Delivery, error_class: str) -> str | None:
+    """A bad message must not use up the id that a corrected one may carry; a crash settles the signal itself."""
+    return None if error_class == "BadMessage" else message_id_of(delivery.data)
+
+
+def _has_room(handle: Handle) -> bool:
+    capacity = handle.mailbox.capacity
+    return capacity is None or handle.mailbox.depth() < capacity // 2

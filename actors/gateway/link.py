@@ -1,0 +1,309 @@
+"""The gateway's asyncio side: one connection at a time, its pullers, its publisher and its request endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import orjson
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from actors.errors import ActorError
+from actors.gateway import subjects
+from actors.gateway.connection import ConnectionEvents, connect, ensure_consumer, ensure_streams, ticks_consumer
+from actors.gateway.inbound import Inbound, NatsReply
+from actors.gateway.publisher import Publisher
+from actors.gateway.puller import Puller
+from actors.messages import Delivery
+from settings import NatsSettings
+
+RETRY_S = 0.5
+CATCH_UP_S = 10.0
+NATS_ERRORS = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError, asyncio.TimeoutError)
+
+
+class Link:
+    """Keeps the service connected until told to stop. Its methods run in the loop's thread.
+
+    Args:
+        settings: how to connect.
+        servers: where.
+        brokers: whose streams are made.
+        inbound: where messages go.
+        credit: signals handed over and not yet settled, per broker.
+    """
+
+    def __init__(
+        self, settings: NatsSettings, servers: list[str], brokers: Sequence[str], inbound: Inbound, credit: int
+    ) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._specs = subjects.streams(brokers)
+        self._inbound = inbound
+        self._credit = credit
+        self._client: Client | None = None
+        self._pullers: dict[str, Puller] = {}
+        self._open: dict[str, None] = {}
+        self._opening = asyncio.Lock()
+        self._lost = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._stopping = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._log = structlog.get_logger("nats")
+        self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
+        self.on_state: Callable[[str, str | None], None] = lambda state, error: None
+
+    async def run(self) -> None:
+        """Connect, serve, and connect anew whenever the connection is closed for good; returns after `stop`."""
+        while not self._stopping:
+            try:
+                await self._serve()
+            except NATS_ERRORS as error:
+                self.on_state("away", _line(error))
+            finally:
+                await self._close()
+            if not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._lost.wait(), RETRY_S)
+
+    async def _serve(self) -> None:
+        self._lost = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        events = ConnectionEvents(self._disconnected, self._reconnected, self._closed, self._failed)
+        name = f"alpha-panda/{socket.gethostname()}"
+        connecting = connect(self._settings, self._servers, name, events)
+        self._client = client = await asyncio.wait_for(connecting, 2 * len(self._servers) + 3)
+        await self._ensure_streams()
+        await self.publisher.attach(client)
+        await self._answer_requests(client)
+        await self._pull_ticks(client)
+        await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
+        self.on_state("up", None)
+        self._log.info("connected", server=_address(client))
+        for broker in tuple(self._open):
+            self._spawn(self._pull_broker(broker))
+        await self._lost.wait()
+
+    async def _close(self) -> None:
+        self.on_state("away", None)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self.publisher.detach()
+        for puller in self._pullers.values():
+            await puller.stop()
+        self._pullers = {}
+        if self._client is not None and not self._client.is_closed:
+            with contextlib.suppress(*NATS_ERRORS):
+                await asyncio.wait_for(self._client.close(), 3)
+        self._client = None
+
+    # What the gateway asks for
+
+    def open_broker(self, broker: str) -> None:
+        """Let the broker's signals in."""
+        if broker not in self._open:
+            self._open[broker] = None
+            if self._client is not None and self._client.is_connected:
+                self._spawn(self._pull_broker(broker))
+
+    def close_broker(self, broker: str) -> None:
+        """Leave the broker's signals in their stream."""
+        self._open.pop(broker, None)
+        puller = self._pullers.pop(subjects.signals_consumer(broker), None)
+        if puller is not None:
+            self._spawn(puller.stop())
+
+    def settle(self, deliveries: Sequence[Delivery], verb: bytes) -> None:
+        """Acknowledge, end or release deliveries; the last one's acknowledgement is confirmed by the server."""
+        deliveries = [delivery for delivery in deliveries if delivery.consumer != "ticks"]
+        if not deliveries:
+            return
+        counts: dict[str, int] = {}
+        for delivery in deliveries:
+            counts[delivery.consumer] = counts.get(delivery.consumer, 0) + 1
+        for consumer, count in counts.items():
+            if consumer in self._pullers:
+                self._pullers[consumer].settle(count)
+        if self._client is not None and not self._client.is_closed:
+            self._spawn(self._send(self._client, [delivery.reply for delivery in deliveries], verb))
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed over and not yet settled."""
+        return sum(puller.in_flight for name, puller in self._pullers.items() if name != "ticks")
+
+    async def measure(self) -> dict[str, dict[str, int]]:
+        """By stream: messages kept, waiting for us (`pending`), handed over and not settled (`ack_pending`)."""
+        client = self._client
+        if client is None or not client.is_connected:
+            return {}
+        js = client.jetstream(timeout=2)
+        measured = {}
+        for spec in self._specs:
+            info = await js.stream_info(spec.name)
+            measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
+        for puller in tuple(self._pullers.values()):
+            consumer = await js.consumer_info(puller.stream, puller.consumer)
+            measured[puller.stream] |= {
+                "pending": consumer.num_pending or 0,
+                "ack_pending": consumer.num_ack_pending or 0,
+            }
+        return measured
+
+    async def stop_pulling(self) -> None:
+        """Let nothing more in."""
+        self._open.clear()
+        for puller in self._pullers.values():
+            await puller.stop()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping = True
+        self._lost.set()
+
+    async def flush(self) -> None:
+        """Wait until the server has what was sent."""
+        if self._client is not None and self._client.is_connected:
+            with contextlib.suppress(*NATS_ERRORS):
+                await self._client.flush(2)
+
+    # Inside
+
+    async def _ensure_streams(self) -> None:
+        assert self._client is not None
+        await ensure_streams(self._client.jetstream(), self._specs)
+
+    async def _pull_broker(self, broker: str) -> None:
+        """Pull the broker's signals once the ticks are as new as the stream has them."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._caught_up.wait(), CATCH_UP_S)
+        async with self._opening:
+            client, consumer = self._client, subjects.signals_consumer(broker)
+            if broker in self._open and client is not None and consumer not in self._pullers:
+                subject = subjects.validated_signals(broker)
+                await self._pull(client, subjects.signals_stream(broker), consumer, subject)
+
+    async def _pull(self, client: Client, stream: str, consumer: str, subject: str | None) -> None:
+        async def ensure() -> str:
+            await self._ensure_streams()
+            return await ensure_consumer(client.jetstream(), stream, consumer, subject, self._credit)
+
+        await ensure()
+        puller = Puller(
+            client,
+            stream,
+            consumer,
+            credit=self._credit,
+            batch=self._credit // 2,
+            on_batch=self._inbound.of(consumer),
+            repair=ensure,
+        )
+        self._pullers[consumer] = puller
+        await puller.start()
+
+    async def _pull_ticks(self, client: Client) -> None:
+        async def ensure() -> str:
+            await self._ensure_streams()
+            name, waiting = await ticks_consumer(client.jetstream(), self._inbound.last_tick_seq)
+            self._inbound.ticks_waiting = waiting
+            if waiting == 0:
+                self._caught_up.set()
+            return name
+
+        def receive(batch: list[Msg]) -> None:
+            self._inbound.ticks(batch)
+            puller.settle(len(batch))
+            if self._inbound.ticks_waiting <= 0:
+                self._caught_up.set()
+
+        puller = Puller(
+            client,
+            subjects.TICKS_STREAM,
+            await ensure(),
+            credit=8192,
+            batch=2048,
+            on_batch=receive,
+            repair=ensure,
+        )
+        self._pullers["ticks"] = puller
+        await puller.start()
+
+    async def _answer_requests(self, client: Client) -> None:
+        async def status(request: Msg) -> None:
+            await request.respond(orjson.dumps(self._inbound.status()))
+
+        async def get(request: Msg) -> None:
+            self._inbound.get_session(request.data, self._reply_to(client, request))
+
+        async def save(request: Msg) -> None:
+            self._inbound.save_session(request.data, str(uuid.uuid4()), self._reply_to(client, request))
+
+        await client.subscribe(subjects.REQUEST_STATUS, cb=status)
+        await client.subscribe(subjects.REQUEST_SESSION, queue="panda", cb=get)
+        await client.subscribe(subjects.REQUEST_SESSION_SAVE, queue="panda", cb=save)
+
+    def _reply_to(self, client: Client, request: Msg) -> NatsReply:
+        loop = asyncio.get_running_loop()
+
+        def send(payload: bytes) -> None:
+            loop.call_soon_threadsafe(lambda: self._spawn(client.publish(request.reply, payload)))
+
+        return NatsReply(send if request.reply else lambda payload: None)
+
+    async def _send(self, client: Client, replies: list[str], verb: bytes) -> None:
+        for reply in replies[:-1]:
+            await client.publish(reply, verb)
+        if verb.startswith(b"-NAK"):
+            await client.publish(replies[-1], verb)
+        else:
+            with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
+                await client.request(replies[-1], verb, timeout=5)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, (*NATS_ERRORS, ActorError)):
+            self._log.warning("not sent", reason=_line(error))
+        else:
+            self._log.error("unexpected failure; connecting anew", exc_info=error)
+            self._lost.set()
+
+    async def _disconnected(self) -> None:
+        self.on_state("away", "disconnected")
+
+    async def _reconnected(self) -> None:
+        self.on_state("up", None)
+        self._log.info("reconnected")
+        for puller in self._pullers.values():
+            puller.reset()
+        self.publisher.resend()
+
+    async def _closed(self) -> None:
+        self._lost.set()
+
+    async def _failed(self, error: Exception) -> None:
+        self.on_state("away" if self._client is None or not self._client.is_connected else "up", _line(error))
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().split("\n", 1)[0]
+    return text or type(error).__name__
+
+
+def _address(client: Client) -> str:
+    url = client.connected_url
+    return url.netloc.rpartition("@")[2] if url is not None else ""

@@ -1,0 +1,167 @@
+"""Publishes committed outbox batches: in order, many in flight, each until its stream has acknowledged it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+import nats.errors
+import orjson
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from actors.messages import OutboundMessage, OutboxBatch
+
+ACK_TIMEOUT_S = 5.0
+RETRY_S = 0.2
+MAX_IN_FLIGHT = 4000
+
+
+class Publisher:
+    """Used by the gateway's loop alone. It outlives connections: `attach` gives it the present one.
+
+    Batches wait in memory while NATS is away; their rows stay in the outbox until `on_published` is told, so a crash
+    loses nothing. A message is sent again, with the same `Nats-Msg-Id`, until its acknowledgement comes.
+
+    Args:
+        on_published: gets the ids of batches of which every message is acknowledged.
+        on_missing: makes the streams again when one has no listener.
+    """
+
+    def __init__(self, on_published: Callable[[list[str]], None], on_missing: Callable[[], None]) -> None:
+        self._on_published = on_published
+        self._on_missing = on_missing
+        self._loop = asyncio.get_running_loop()
+        self._waiting: OrderedDict[str, OutboxBatch] = OrderedDict()
+        self._missing: dict[str, int] = {}
+        self._acks: dict[str, tuple[str, OutboundMessage]] = {}
+        self._unsent: deque[OutboxBatch] = deque()
+        self._resending: asyncio.TimerHandle | None = None
+        self._done: list[str] = []
+        self._client: Client | None = None
+        self._subscription: Subscription | None = None
+        self._prefix = ""
+        self._next = 0
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("publisher")
+        self.published = 0
+
+    @property
+    def unpublished(self) -> int:
+        """Batches that are not wholly acknowledged."""
+        return len(self._waiting)
+
+    def add(self, batch: OutboxBatch) -> None:
+        """Publish the batch; one that is already known is ignored."""
+        if batch.id not in self._waiting:
+            self._waiting[batch.id] = batch
+            self._missing[batch.id] = len(batch.messages)
+            self._unsent.append(batch)
+            self._work.set()
+
+    async def attach(self, client: Client) -> None:
+        """Send over this connection from now on, beginning with whatever is unacknowledged."""
+        await self.detach()
+        self._client = client
+        self._prefix = client.new_inbox()
+        self._subscription = await client.subscribe(
+            f"{self._prefix}.*", cb=self._acknowledged, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+        self.resend()
+        self._task = self._loop.create_task(self._run(client))
+
+    async def detach(self) -> None:
+        """Stop sending; what is unacknowledged stays."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._task = self._client = self._subscription = None
+
+    def resend(self) -> None:
+        """Send everything unacknowledged again, as after a reconnect."""
+        self._resending = None
+        self._acks.clear()
+        self._unsent = deque(self._waiting.values())
+        for batch_id, batch in self._waiting.items():
+            self._missing[batch_id] = len(batch.messages)
+        self._room.set()
+        self._work.set()
+
+    async def _run(self, client: Client) -> None:
+        while True:
+            self._work.clear()
+            while self._unsent:
+                batch = self._unsent.popleft()
+                for message in batch.messages:
+                    await self._send(client, batch.id, message)
+            if self._acks and not self._work.is_set():
+                oldest = next(iter(self._acks))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
+                if oldest in self._acks:
+                    self._log.warning("publishing again", unacknowledged=len(self._acks))
+                    self.resend()
+            elif not self._acks:
+                await self._work.wait()
+
+    async def _send(self, client: Client, batch_id: str, message: OutboundMessage) -> None:
+        while len(self._acks) >= MAX_IN_FLIGHT:
+            self._room.clear()
+            await self._room.wait()
+        self._next += 1
+        reply = f"{self._prefix}.{self._next}"
+        self._acks[reply] = (batch_id, message)
+        try:
+            await client.publish(
+                message.subject, message.payload, reply=reply, headers={"Nats-Msg-Id": message.message_id}
+            )
+        except nats.errors.MaxPayloadError:
+            self._log.error("too large to publish", subject=message.subject, bytes=len(message.payload))
+            self._settle(reply)
+        except nats.errors.Error:
+            self._resend_soon()
+
+    def _resend_soon(self) -> None:
+        if self._resending is None:
+            self._resending = self._loop.call_later(RETRY_S, self.resend)
+
+    async def _acknowledged(self, answer: Msg) -> None:
+        if answer.subject not in self._acks:
+            return
+        if answer.headers and answer.headers.get("Status") == "503":
+            self._refused(answer.subject, "no stream takes this subject")
+            return
+        ack = orjson.loads(answer.data)
+        if "error" in ack:
+            self._refused(answer.subject, str(ack["error"].get("description")))
+        else:
+            self._settle(answer.subject)
+
+    def _refused(self, reply: str, reason: str) -> None:
+        _, message = self._acks[reply]
+        self._log.warning("not published", subject=message.subject, reason=reason)
+        if self._resending is None:
+            self._on_missing()
+        self._resend_soon()
+
+    def _settle(self, reply: str) -> None:
+        batch_id, _ = self._acks.pop(reply)
+        self.published += 1
+        self._room.set()
+        self._missing[batch_id] -= 1
+        if self._missing[batch_id] == 0:
+            del self._missing[batch_id], self._waiting[batch_id]
+            if not self._done:
+                self._loop.call_soon(self._report)
+            self._done.append(batch_id)
+
+    def _report(self) -> None:
+        done, self._done = self._done, []
+        self._on_published(done)

@@ -1,0 +1,156 @@
+"""A pull consumer on a callback inbox: credit-based, in batches, and back by itself after any loss.
+
+`nats.js`'s own `fetch` is not used: it may return more than was asked for, stalls after a server restart, and costs a
+task per message. Here one subscription receives everything and one request at a time asks for as much as there is
+room for. Protocol: ADR-13 (pull requests, status messages 100, 404, 408, 409, 423, 503).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+import orjson
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+EXPIRES_S = 30.0
+HEARTBEAT_S = 5.0
+RETRY_S = 0.5
+
+
+class Puller:
+    """Pulls one consumer. Used by the gateway's loop alone.
+
+    Args:
+        client: the connection.
+        stream: of the consumer.
+        consumer: its name.
+        credit: messages that may be handed over and not yet settled.
+        batch: messages asked for at once.
+        on_batch: gets what arrived, in order, at least one; must not wait.
+        repair: makes the consumer again when the server has lost it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        consumer: str,
+        *,
+        credit: int,
+        batch: int,
+        on_batch: Callable[[list[Msg]], None],
+        repair: Callable[[], Awaitable[str]],
+    ) -> None:
+        self.stream = stream
+        self.consumer = consumer
+        self.in_flight = 0
+        self._client = client
+        self._credit = credit
+        self._batch = batch
+        self._on_batch = on_batch
+        self._repair = repair
+        self._loop = asyncio.get_running_loop()
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._buffer: list[Msg] = []
+        self._outstanding = 0
+        self._heard_at = 0.0
+        self._broken = asyncio.Event()
+        self._log = structlog.get_logger("puller").bind(consumer=consumer)
+
+    async def start(self) -> None:
+        """Subscribe and ask for the first batch."""
+        self._inbox = self._client.new_inbox()
+        self._subscription = await self._client.subscribe(
+            self._inbox, cb=self._receive, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+        self._keeper = self._loop.create_task(self._keep())
+        await self._pull()
+
+    async def stop(self) -> None:
+        """Ask for nothing more; what was handed over can still be settled."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._subscription is not None and not self._client.is_closed:
+            with contextlib.suppress(nats.errors.Error):
+                await self._subscription.unsubscribe()
+        self._subscription = None
+
+    def settle(self, count: int) -> None:
+        """Give back the credit of messages that were acknowledged, ended or released."""
+        self.in_flight = max(0, self.in_flight - count)
+        if self._wants():
+            self._loop.create_task(self._pull())
+
+    def reset(self) -> None:
+        """Forget what was asked for, as after a reconnect the server does not know of it."""
+        self._outstanding = 0
+        self._loop.create_task(self._pull())
+
+    async def _receive(self, message: Msg) -> None:
+        self._heard_at = self._loop.time()
+        if message.reply.startswith("$JS.ACK."):
+            if not self._buffer:
+                self._loop.call_soon(self._flush)
+            self._buffer.append(message)
+            self._outstanding = max(0, self._outstanding - 1)
+            self.in_flight += 1
+            return
+        status = (message.headers or {}).get("Status")
+        if status in {"404", "408"}:
+            unfilled = int((message.headers or {}).get("Nats-Pending-Messages", self._outstanding))
+            self._outstanding = max(0, self._outstanding - unfilled)
+            await self._pull()
+        elif status is not None and status != "100":
+            self._log.info("pull refused", status=status, reason=(message.headers or {}).get("Description"))
+            self._broken.set()
+
+    def _flush(self) -> None:
+        batch, self._buffer = self._buffer, []
+        self._on_batch(batch)
+        if self._wants():
+            self._loop.create_task(self._pull())
+
+    def _wants(self) -> bool:
+        return self._outstanding <= self._batch // 2 and self.in_flight + self._outstanding < self._credit
+
+    async def _pull(self) -> None:
+        if self._subscription is None or not self._wants():
+            return
+        count = min(self._batch, self._credit - self.in_flight - self._outstanding)
+        request = {"batch": count, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        self._outstanding += count
+        self._heard_at = self._loop.time()
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.consumer}"
+        try:
+            await self._client.publish(subject, orjson.dumps(request), self._inbox)
+        except nats.errors.Error:
+            self._outstanding = 0
+
+    async def _keep(self) -> None:
+        """Notice a request that the server has forgotten, and a consumer that is gone."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._broken.wait(), HEARTBEAT_S)
+            silent = self._outstanding > 0 and self._loop.time() - self._heard_at > 2 * HEARTBEAT_S
+            if self._broken.is_set():
+                self._broken.clear()
+                await asyncio.sleep(RETRY_S)
+                try:
+                    self.consumer = await self._repair()
+                except (nats.errors.Error, TimeoutError) as error:
+                    self._log.warning("consumer not repaired", reason=str(error))
+                    self._broken.set()
+                    continue
+                self.reset()
+            elif silent or self._outstanding == 0:
+                self.reset()

@@ -1,0 +1,161 @@
+"""The status document, put together from what every actor has published; nobody is asked, so it never waits."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from actors.runtime.clock import Clock
+from actors.runtime.dead_letters import DeadLetters
+from actors.runtime.directory import Directory, Handle
+from actors.runtime.tree import Child, Phase, Status
+
+_SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Builds the document of one process; from any thread.
+
+    Args:
+        directory: the tree and the handles.
+        dead_letters: for their total.
+        clock: for ages.
+        version: of the program.
+        brokers: the brokers this process runs.
+    """
+
+    directory: Directory
+    dead_letters: DeadLetters
+    clock: Clock
+    version: str
+    brokers: tuple[str, ...]
+    node: str
+    started_at: datetime
+
+    def build(self) -> dict[str, Any]:
+        """The document of the contract, as JSON types."""
+        now, monotonic = self.clock.now(), self.clock.monotonic()
+        parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
+        children = [self._child(child, monotonic) for child in self._children().values()]
+        brokers = {name: self._broker(name, parts, now) for name in self.brokers}
+        database, nats = parts.get("database", {}), parts.get("gateway", {})
+        checks = parts.get("health", {}).get("checks", [])
+        why = _why_not_ready(children, brokers, database, nats, checks)
+        return {
+            "node": self.node,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": self.version,
+            "state": self._state(why),
+            "since": wire_time(self.started_at),
+            "as_of": wire_time(now),
+            "why_not_ready": why,
+            "children": children,
+            "brokers": brokers,
+            "database": database,
+            "nats": nats,
+            "checks": checks,
+            "dead_letters": self.dead_letters.total(),
+            "zombies": self.directory.zombies,
+        }
+
+    def _children(self) -> Mapping[str, Child]:
+        tree = self.directory.tree
+        return {} if tree is None else tree.children
+
+    def _state(self, why: list[str]) -> str:
+        tree = self.directory.tree
+        if tree is None or tree.phase is Phase.STARTING:
+            return "starting"
+        if tree.phase in {Phase.STOPPING, Phase.STOPPED}:
+            return str(tree.phase.value)
+        return "degraded" if why else "ready"
+
+    def _child(self, child: Child, now: float) -> dict[str, Any]:
+        handle = self.directory.handles[child.spec.name]
+        telemetry, mailbox = handle.telemetry, handle.mailbox
+        handling, since = telemetry.handling, telemetry.handling_since
+        busy_s = round(now - since, 3) if handling else 0.0
+        stuck = child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s / 2
+        return {
+            "name": child.spec.name,
+            "state": "stuck" if stuck else _SHOWN.get(child.status, child.status.value),
+            "since": wire_time(self.clock.now() - timedelta(seconds=now - child.since))
+            if child.since
+            else None,
+            "restarts": child.total_restarts,
+            "last_error": child.last_error,
+            "mailbox": {
+                "depth": mailbox.depth(),
+                "high_water": mailbox.high_water,
+                "capacity": mailbox.capacity,
+                "oldest_age_s": round(mailbox.oldest_age_s(), 3),
+            },
+            "handled": telemetry.handled,
+            "failed": telemetry.failed,
+            "dead_letters": telemetry.dead_letters,
+            "handling": {"message": handling, "for_s": busy_s} if handling else None,
+            "depends_on": list(child.spec.depends_on),
+        }
+
+    def _broker(self, name: str, parts: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+        child = self._children().get(f"trading.{name}")
+        own = dict(parts.get(f"trading.{name}", {}))
+        events = parts.get("database", {}).get("events", {}).get(name, {})
+        placed, failed = events.get("order_placed", 0), events.get("order_failed", 0)
+        if child is not None and child.status is not Status.RUNNING:
+            own["state"] = _SHOWN.get(child.status, child.status.value)
+        return {
+            "state": own.get("state", "starting"),
+            "lease": own.get("lease"),
+            "session": parts.get("auth", {}).get("sessions", {}).get(name, _NO_SESSION),
+            "signals": placed + failed,
+            "orders": placed,
+            "fills": events.get("order_filled", 0),
+            "failed": failed,
+            "pending": own.get("pending", 0),
+            "realized_pnl": own.get("realized_pnl", "0"),
+            "unrealized_pnl": own.get("unrealized_pnl", "0"),
+            "last_signal_age_s": own.get("last_signal_age_s"),
+        }
+
+
+_NO_SESSION = {"user_id": None, "expires_at": None, "state": "none"}
+
+
+def _part(handle: Handle, now: float) -> dict[str, Any]:
+    snapshot = handle.telemetry.snapshot
+    return {} if snapshot is None else snapshot.as_status(now)
+
+
+def _why_not_ready(
+    children: list[dict[str, Any]],
+    brokers: Mapping[str, Mapping[str, Any]],
+    database: Mapping[str, Any],
+    nats: Mapping[str, Any],
+    checks: list[dict[str, Any]],
+) -> list[str]:
+    why = []
+    for child in children:
+        if child["state"] != "running":
+            error = f": {child['last_error']}" if child["last_error"] else ""
+            why.append(f"{child['name']} is {child['state']}{error}")
+    for name, broker in brokers.items():
+        if broker["state"] in {"opening", "standby"}:
+            why.append(f"broker {name} is {broker['state']}")
+    if database and database["state"] != "up":
+        why.append(f"database is away: {database['error']}")
+    if nats and nats["state"] != "up":
+        why.append(f"NATS is away: {nats['error'] or 'not connected'}")
+    why += [f"{check['component']}: {check['message']}" for check in checks if not check["passed"]]
+    return why
+
+
+def wire_time(moment: datetime) -> str:
+    """An aware time as it stands in JSON: UTC, with `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,265 @@
+"""TradingActor: one broker's signals in, units of work out; its memory is a projection of committed rows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from actors.brokers.protocol import Broker
+from actors.errors import AskTimeout, NotDelivered, StartRefused
+from actors.messages import (
+    BooksHeld,
+    BooksInvalidated,
+    BooksOpened,
+    BrokerClosed,
+    BrokerOpened,
+    CommitUnit,
+    CrashedOn,
+    Delivery,
+    ExecuteSignal,
+    GetTicks,
+    OpenBooks,
+    OutboundMessage,
+    ReopenBooks,
+    Signal,
+    Ticks,
+    TradingEventRow,
+    UnitsCommitted,
+)
+from actors.runtime.actor import ServiceActor, describe
+from actors.runtime.cell import Context
+from actors.trading.events import Recorded, record_execution
+from actors.trading.portfolio import Portfolio, UnreadablePortfolio, apply, from_record, mark, open_portfolio, to_row
+
+STANDBY_EVERY_S = 3.0
+REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSnapshot:
+    """The broker's part of the status, except its session."""
+
+    state: str
+    owner: str | None
+    epoch: int | None
+    mine: bool
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    signal_at: float | None
+    pending: int
+
+    def as_status(self, now: float) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "lease": {"owner": self.owner, "epoch": self.epoch, "mine": self.mine},
+            "realized_pnl": str(self.realized_pnl),
+            "unrealized_pnl": str(self.unrealized_pnl),
+            "last_signal_age_s": None if self.signal_at is None else round(now - self.signal_at, 3),
+            "pending": self.pending,
+        }
+
+
+class TradingActor(ServiceActor):
+    """One broker.
+
+    Owns: its portfolios and last prices, and the signals it has decided that are not yet durable.
+    Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`.
+    Sends: `CommitUnit` and `OpenBooks` to the database, `BrokerOpened` and `BrokerClosed` to the gateway.
+    On failure: restarted from the database. Units it had sent are committed before its successor reads, as both go
+    through the writer's mailbox; a signal that crashed it is delivered once more and then given up.
+    """
+
+    def __init__(self, context: Context, broker: Broker, starting_cash: Decimal) -> None:
+        super().__init__(context)
+        self._broker = broker
+        self._starting_cash = starting_cash
+        self._portfolios: dict[str, Portfolio] = {}
+        self._prices: dict[int, Decimal] = {}
+        self._pending: OrderedDict[str, ExecuteSignal] = OrderedDict()
+        self._again: dict[str, list[Delivery]] = {}
+        self._committed: OrderedDict[str, None] = OrderedDict()
+        self._token: int | None = None
+        self._state = "opening"
+        self._owner: str | None = None
+        self._epoch: int | None = None
+        self._signal_at: float | None = None
+        self.handles(
+            {
+                ExecuteSignal: self._execute,
+                Ticks: self._ticks,
+                BooksOpened: self._opened,
+                BooksHeld: self._held,
+                BooksInvalidated: self._invalidated,
+                UnitsCommitted: self._settled,
+                ReopenBooks: lambda _: self._open_books(),
+            }
+        )
+
+    def on_start(self) -> None:
+        if self.context.generation > 1:
+            self._ask_for_ticks()
+        self._open_books()
+
+    def on_stop(self) -> None:
+        self._state = "stopped"
+        self._publish()
+
+    def on_crash(self, message: Any, error: BaseException) -> None:
+        if isinstance(message, ExecuteSignal):
+            self.context.telemetry.dead_letters += 1
+            crashed = CrashedOn(message.delivery, self.context.name, describe(error))
+            self.context.directory["gateway"].tell_control(crashed)
+        else:
+            super().on_crash(message, error)
+
+    def _ask_for_ticks(self) -> None:
+        try:
+            self._ticks(self.context.directory["gateway"].ask(GetTicks(), timeout_s=2.0))
+        except (AskTimeout, NotDelivered):
+            self.log.warning("no ticks from the gateway; prices are known again from the next ones")
+
+    # Books
+
+    def _open_books(self) -> None:
+        """Ask for the books; until they come only the control lane is served."""
+        self.context.mailbox.suspend()
+        self._token = None
+        if not self.context.directory["database"].tell(OpenBooks(self._broker.name, self.context.name)):
+            raise StartRefused("the database's mailbox is full", retryable=True)
+        self._publish()
+
+    def _opened(self, message: BooksOpened) -> None:
+        try:
+            books = [from_record(self._broker.name, stored) for stored in message.portfolios]
+        except UnreadablePortfolio as error:
+            raise StartRefused(str(error)) from error
+        self._portfolios = {portfolio.strategy_id: portfolio for portfolio in books}
+        for portfolio in books:
+            for token, position in portfolio.positions.items():
+                if position.last_price is not None:
+                    self._prices.setdefault(token, position.last_price)
+        self._token, self._owner, self._epoch = message.token, message.owner, message.epoch
+        self._state = "trading"
+        for waiting in self._pending.values():
+            self._decide(waiting)
+        self.context.mailbox.resume()
+        self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name))
+        self._publish()
+
+    def _held(self, message: BooksHeld) -> None:
+        """Stand by: what was not yet durable is the other process's to handle, and JetStream keeps it."""
+        if self._state != "standby":
+            self.log.warning("standing by", holder=message.owner)
+            self.context.directory["gateway"].tell_control(BrokerClosed(self._broker.name))
+        self._state, self._owner, self._epoch = "standby", message.owner, message.epoch
+        self._pending.clear()
+        self._again.clear()
+        self.context.after(STANDBY_EVERY_S, ReopenBooks())
+        self._publish()
+
+    def _invalidated(self, message: BooksInvalidated) -> None:
+        if message.token not in {0, self._token}:
+            return
+        self.log.warning("books opened again", reason=message.reason, pending=len(self._pending))
+        self._state = "opening"
+        self._open_books()
+
+    # Signals
+
+    def _execute(self, message: ExecuteSignal) -> None:
+        signal_id = message.signal.signal_id
+        if signal_id in self._committed:
+            self._tell(CommitUnit(message.delivery.consumer, signal_id, message.delivery))
+        elif signal_id in self._pending:
+            self._again.setdefault(signal_id, []).append(message.delivery)
+        else:
+            self._signal_at = self.context.clock.monotonic()
+            self._decide(message)
+            self._pending[signal_id] = message
+            self._publish()
+
+    def _decide(self, message: ExecuteSignal) -> None:
+        """Execute the signal on the books in memory and send what it leaves behind to the writer."""
+        signal, delivery = message.signal, message.delivery
+        now = self.context.clock.now()
+        execution = self._broker.execute(signal, self._prices.get(signal.instrument_token), now)
+        portfolio = self._portfolio(signal.strategy_id)
+        for fill in execution.fills:
+            portfolio = apply(portfolio, fill)
+        events = record_execution(signal, execution, portfolio, now)
+        unit = CommitUnit(
+            consumer=delivery.consumer,
+            message_id=signal.signal_id,
+            delivery=delivery,
+            broker=self._broker.name,
+            books_token=self._token,
+            events=tuple(as_row(signal, event) for event in events),
+            portfolio=to_row(portfolio, now) if execution.fills else None,
+            outbound=tuple(as_message(event) for event in events),
+        )
+        self._tell(unit)
+        self._portfolios[signal.strategy_id] = portfolio
+
+    def _portfolio(self, strategy_id: str) -> Portfolio:
+        known = self._portfolios.get(strategy_id)
+        return known or open_portfolio(self._broker.name, strategy_id, self._starting_cash)
+
+    def _tell(self, unit: CommitUnit) -> None:
+        if not self.context.directory["database"].tell(unit):
+            raise NotDelivered("the database's mailbox is full")
+
+    def _settled(self, message: UnitsCommitted) -> None:
+        for signal_id in message.message_ids:
+            self._pending.pop(signal_id, None)
+            self._committed[signal_id] = None
+            for delivery in self._again.pop(signal_id, ()):
+                self._tell(CommitUnit(delivery.consumer, signal_id, delivery))
+        while len(self._committed) > REMEMBERED:
+            self._committed.popitem(last=False)
+        self._publish()
+
+    def _ticks(self, message: Ticks) -> None:
+        prices = {tick.instrument_token: tick.last_price for tick in message.ticks}
+        self._prices.update(prices)
+        for strategy_id, portfolio in self._portfolios.items():
+            if not prices.keys().isdisjoint(portfolio.positions):
+                self._portfolios[strategy_id] = mark(portfolio, prices)
+        self._publish()
+
+    def _publish(self) -> None:
+        portfolios = self._portfolios.values()
+        self.context.publish(
+            BrokerSnapshot(
+                self._state,
+                self._owner,
+                self._epoch,
+                self._token is not None,
+                sum((one.realized_pnl for one in portfolios), Decimal()),
+                sum((one.unrealized_pnl for one in portfolios), Decimal()),
+                self._signal_at,
+                len(self._pending),
+            )
+        )
+
+
+def as_row(signal: Signal, event: Recorded) -> TradingEventRow:
+    """The event as a row."""
+    return TradingEventRow(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        broker_namespace=signal.broker,
+        strategy_id=event.strategy_id,
+        instrument_token=event.instrument_token,
+        event_data=event.envelope["data"],
+        correlation_id=event.correlation_id,
+        event_timestamp=event.timestamp,
+    )
+
+
+def as_message(event: Recorded) -> OutboundMessage:
+    """The event as a message to publish."""
+    return OutboundMessage(event.subject, event.event_id, orjson.dumps(event.envelope))

@@ -1,0 +1,337 @@
+"""The supervisor: which actors there are, in which order they start, and how the process begins and ends.
+
+Children
+    Below, in `children`: each row names a child, what it depends on, and what follows if it cannot start. Children
+    start level by level, those of one level at once, each confirmed by an init ack within its start timeout.
+
+Strategy
+    One for one: a child that crashes is restarted alone, in place, after a backoff; its mailbox waits for it.
+
+Restart policy
+    Every child has an intensity of its own. A broker that exceeds it is parked and shown, the others trade on; any
+    other child that does ends the process, and the service manager starts it anew.
+
+Start and stop order
+    Stop is the exact reverse of start: the gateway, which lets messages in, stops first and waits for what is in
+    flight to be committed. SIGTERM and SIGINT stop cleanly, a second one at once.
+
+Exit codes
+    0 stopped, 69 a needed server is unavailable, 70 restart intensity or zombie limit exceeded, 75 the state
+    directory is in use, 78 configuration or schema mismatch.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from actors.auth import AuthActor
+from actors.brokers.registry import find_broker
+from actors.checks import checks
+from actors.control import ControlActor
+from actors.database import DatabaseActor
+from actors.gateway.actor import GatewayActor
+from actors.gateway.codec import decode_session_request
+from actors.gateway.embedded import EmbeddedNats
+from actors.health import HealthActor
+from actors.messages import Delivery, Released, Routed, StopTree
+from actors.runtime import log
+from actors.runtime.cell import Context, Surroundings
+from actors.runtime.child import ChildSpec, GiveUp
+from actors.runtime.clock import SystemClock, Timers
+from actors.runtime.dead_letters import DeadLetters
+from actors.runtime.directory import Directory, Handle
+from actors.runtime.mailbox import Mailbox
+from actors.runtime.supervisor import Supervisor
+from actors.runtime.systemd import Notifier
+from actors.runtime.telemetry import Telemetry
+from actors.status import StatusReport
+from actors.trading.actor import TradingActor
+from persistence.database import Database, open_database
+from persistence.embedded import EmbeddedPostgres
+from persistence.errors import PersistenceError
+from persistence.migration import upgrade
+from persistence.server_process import EmbeddedServer, EmbeddedServerError
+from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
+from persistence.token_cipher import TokenCipher, TokenKeyError
+from settings import Settings
+
+STOP_DEADLINE_S = 45.0
+LAST_STATUS = "last_status.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the two servers of this process are."""
+
+    postgres_url: str
+    nats_servers: tuple[str, ...]
+    node: str
+
+
+def children(settings: Settings, servers: Servers, database: Database, report: StatusReport) -> list[ChildSpec]:
+    """The child table, in start order."""
+    status, traders = report.build, tuple(f"trading.{broker}" for broker in settings.brokers)
+
+    def control(context: Context) -> ControlActor:
+        connection = {"nats": list(servers.nats_servers)}
+        return ControlActor(context, settings.socket_path, status, lambda: connection, decode_session_request)
+
+    def writer(context: Context) -> DatabaseActor:
+        migrate = (lambda: upgrade(servers.postgres_url)) if settings.database.migrates_at_start else None
+        embedded = settings.database.embedded
+        incarnation = str(os.getpid())
+        return DatabaseActor(
+            context, database, embedded=embedded, node=servers.node, incarnation=incarnation, migrate=migrate
+        )
+
+    def trader(broker: str) -> ChildSpec:
+        return ChildSpec(
+            f"trading.{broker}",
+            lambda context: TradingActor(
+                context, find_broker(broker)(settings), settings.paper_trading.starting_cash
+            ),
+            depends_on=("database", "auth", "health"),
+            give_up=GiveUp.PARK,
+            start_failure=GiveUp.PARK,
+        )
+
+    def gateway(context: Context) -> GatewayActor:
+        return GatewayActor(context, settings.nats, lambda: list(servers.nats_servers), settings.brokers, status)
+
+    return [
+        ChildSpec("control", control),
+        ChildSpec("database", writer, start_timeout_s=600, start_retry_s=60, shutdown_s=10, mailbox_capacity=50_000),
+        ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",)),
+        ChildSpec(
+            "health",
+            lambda context: HealthActor(context, checks(settings, database, PersistenceError, context.directory)),
+            depends_on=("database", "auth"),
+        ),
+        *(trader(broker) for broker in settings.brokers),
+        ChildSpec("gateway", gateway, depends_on=("control", "health", *traders), shutdown_s=20),
+    ]
+
+
+class SupervisorActor(Supervisor):
+    """The root of the tree; besides supervising, it routes messages by its table.
+
+    Owns: the children and the routing table, published as an immutable snapshot that senders read without a hop.
+    Receives: besides a supervisor's messages, `Routed`.
+    Sends: what it routes; `Released` to the gateway for messages of a child that is down.
+    On failure: the process ends.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        specs: Sequence[ChildSpec],
+        brokers: Sequence[str],
+        on_up: Callable[[], None],
+        on_down: Callable[[str, int], None],
+    ) -> None:
+        super().__init__(context, specs, on_down)
+        self._on_up = on_up
+        directory = context.directory
+        directory.routes = {
+            ("sessions", None): "auth",
+            ("units", None): "database",
+            **{("signals", broker): f"trading.{broker}" for broker in brokers},
+        }
+        context.surroundings.dead_letters.on_delivery = self._release
+        self.also_handles({Routed: self._route})
+
+    def on_tree_up(self) -> None:
+        self.log.info("up", children=len(self.tree.children))
+        self._on_up()
+
+    def _release(self, delivery: Delivery) -> None:
+        self.context.directory["gateway"].tell_control(Released((delivery,), 1.0))
+
+    def _route(self, message: Routed) -> None:
+        target = self.context.directory.route(message.kind, message.broker)
+        if target is None:
+            self.context.handle.bury(message.message, "no route")
+        else:
+            target.tell(message.message)
+
+
+def run(settings: Settings) -> int:
+    """Run the service in the foreground until it is told to stop; returns the exit code.
+
+    Must be called in the main thread, which then only waits for signals.
+    """
+    log.configure(settings.log.level, settings.log.format)
+    notifier = Notifier.from_environment()
+    try:
+        with ExitStack() as stack:
+            state = stack.enter_context(StateDirectory(settings.state_dir))
+            process = Process(settings, notifier)
+            stack.enter_context(process)
+            return process.run(state.node)
+    except StateDirectoryInUse as error:
+        return _refuse(str(error), 75)
+    except (StateDirectoryError, TokenKeyError) as error:
+        return _refuse(str(error), 78)
+    except EmbeddedServerError as error:
+        return _refuse(str(error), 69)
+    except PersistenceError as error:
+        return _refuse(str(error), 78)
+
+
+def _refuse(problem: str, exit_code: int) -> int:
+    print(f"alpha-panda: {problem}", file=sys.stderr)
+    return exit_code
+
+
+def version() -> str:
+    """The installed version."""
+    try:
+        return importlib.metadata.version("alpha-panda")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+checkout"
+
+
+class Process:
+    """One life of the service: its embedded servers, its tree, and the main thread's loop over signals."""
+
+    def __init__(self, settings: Settings, notifier: Notifier) -> None:
+        self._settings = settings
+        self._notifier = notifier
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._stack = ExitStack()
+        self._embedded: list[EmbeddedServer] = []
+        self._log = structlog.get_logger("process")
+
+    def __enter__(self) -> Process:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            previous = signal.signal(number, lambda signum, _frame: self._events.put(("signal", signum)))
+            self._stack.callback(signal.signal, number, previous)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, node: str) -> int:
+        """Start everything, wait, stop everything; returns the exit code."""
+        servers = self._start_servers(node)
+        cipher = TokenCipher(self._token_keys())
+        if not cipher.seals:
+            self._log.warning("session tokens are stored unencrypted; set AUTH__TOKEN_KEYS")
+        database = open_database(servers.postgres_url, self._settings.database, "daemon", cipher)
+        self._stack.callback(database.close)
+        clock, directory = SystemClock(), Directory()
+        dead_letters, timers = DeadLetters(clock), Timers(clock)
+        timers.start()
+        self._stack.callback(timers.stop)
+        report = StatusReport(
+            directory, dead_letters, clock, version(), self._settings.brokers, node, datetime.now(UTC)
+        )
+        handle = Handle("supervisor", Mailbox(None, clock), Telemetry(), dead_letters, clock)
+        context = Context("supervisor", 0, handle, Surroundings(directory, dead_letters, timers, clock), None)
+        supervisor = SupervisorActor(
+            context,
+            children(self._settings, servers, database, report),
+            self._settings.brokers,
+            on_up=lambda: self._notifier.send("READY=1", "STATUS=trading"),
+            on_down=lambda why, exit_code: self._events.put(("down", (why, exit_code))),
+        )
+        thread = supervisor.launch()
+        why, exit_code = self._wait(handle, report, thread)
+        if exit_code:
+            _refuse(why, exit_code)
+        return exit_code
+
+    def _token_keys(self) -> list[str]:
+        try:
+            return self._settings.auth.keys()
+        except OSError as error:
+            raise TokenKeyError(f"AUTH__TOKEN_KEYS_FILE: {error.strerror}") from None
+
+    def _start_servers(self, node: str) -> Servers:
+        settings, state_dir = self._settings, self._settings.state_dir
+        postgres_url = settings.database.postgres_url.get_secret_value()
+        nats_servers = tuple(settings.nats.servers)
+        if settings.database.embedded:
+            postgres = self._stack.enter_context(EmbeddedPostgres(state_dir / "postgres"))
+            self._embedded.append(postgres)
+            postgres_url = postgres.url
+        if settings.nats.embedded:
+            nats = self._stack.enter_context(EmbeddedNats(state_dir / "nats"))
+            self._embedded.append(nats)
+            nats_servers = (nats.url,)
+        return Servers(postgres_url, nats_servers, node)
+
+    def _wait(self, handle: Handle, report: StatusReport, thread: threading.Thread) -> tuple[str, int]:
+        """Wait for the tree to end, minding signals and the embedded servers; keeps the last status on disk."""
+        stopping = False
+        while True:
+            try:
+                kind, value = self._events.get(timeout=STOP_DEADLINE_S if stopping else 2.0)
+            except queue.Empty:
+                if stopping:
+                    self._log.error("the tree did not stop in time")
+                    self._leave(70)
+                if not thread.is_alive():
+                    return "the supervisor crashed; see the log", 70
+                self._keep(report)
+                self._revive()
+                continue
+            if kind == "down":
+                self._keep(report)
+                return str(value[0]), int(value[1])
+            if value == signal.SIGCHLD:
+                if not stopping:
+                    self._revive()
+            elif stopping:
+                self._leave(128 + value)
+            else:
+                stopping = True
+                self._notifier.send("STOPPING=1")
+                handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
+
+    def _revive(self) -> None:
+        """Start an embedded server again that died."""
+        for server in self._embedded:
+            exit_code = server.poll()
+            if exit_code is None:
+                continue
+            self._log.error("embedded server died; starting it again", server=type(server).__name__, code=exit_code)
+            try:
+                server.restart()
+            except EmbeddedServerError as error:
+                self._log.error("embedded server did not start", reason=str(error))
+
+    def _keep(self, report: StatusReport) -> None:
+        path: Path = self._settings.state_dir / LAST_STATUS
+        fresh = path.with_suffix(".new")
+        try:
+            fresh.write_bytes(orjson.dumps(report.build()))
+            fresh.replace(path)
+        except OSError as error:
+            self._log.warning("last status not kept", reason=error.strerror)
+
+    @staticmethod
+    def _leave(exit_code: int) -> None:
+        """End at once: what is not committed is delivered again, and the embedded servers follow their parent."""
+        sys.stderr.flush()
+        os._exit(exit_code)
+
+
+if __name__ == "__main__":
+    from console.app import main
+
+    main()
