@@ -1,0 +1,78 @@
+"""Real servers for every test that needs one: started once, a database of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from actors.gateway.embedded import EmbeddedNats
+from persistence.embedded import EmbeddedPostgres
+from persistence.migration import upgrade
+from persistence.urls import normalise_url
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings of the person who runs it."""
+    for name in os.environ:
+        if name.startswith(("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__")):
+            monkeypatch.delenv(name)
+    for name in ("ACTIVE_BROKERS", "RUNTIME_DIR", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL, with the superuser's rights, of a cluster's first database."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a NATS server with JetStream."""
+    with EmbeddedNats(tmp_path_factory.mktemp("nats") / "data") as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> str:
+    """The name of a migrated database to clone."""
+    execute(postgres_url, "CREATE DATABASE migrated")
+    upgrade(with_database(postgres_url, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template: str) -> Iterator[str]:
+    """A migrated database for one test."""
+    name = f"test_{next(_numbers)}"
+    execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield with_database(postgres_url, name)
+    execute(postgres_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return normalise_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Run one statement by a connection of its own; returns its rows, if it has any."""
+    target = normalise_url(url)
+    connection = psycopg2.connect(target.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""The private servers of a daemon: real ones, in directories of their own."""

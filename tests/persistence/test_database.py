@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from persistence.database import Database, connect_args, open_database
+from persistence.errors import Misconfigured, NotMigrated, Unavailable
+from persistence.urls import normalise_url
+from settings import DatabaseSettings
+from tests.persistence.databases import connected, new_database
+
+
+def test_opening_does_not_connect() -> None:
+    open_database("postgresql://127.0.0.1:1/none", DatabaseSettings(), "tests").close()
+
+
+def test_a_wrong_url_is_refused_at_once() -> None:
+    with pytest.raises(Misconfigured):
+        open_database("sqlite://", DatabaseSettings(), "tests")
+
+
+def test_a_ping_takes_some_time(database: Database) -> None:
+    assert 0 < database.ping() < 5
+
+
+def test_the_session_is_set_up_as_configured(database: Database) -> None:
+    with database.reader() as connection:
+        values = {
+            name: connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one()
+            for name in (
+                "application_name",
+                "statement_timeout",
+                "lock_timeout",
+                "TimeZone",
+                "synchronous_commit",
+            )
+        }
+
+    assert values == {
+        "application_name": "alpha-panda/tests",
+        "statement_timeout": "15s",
+        "lock_timeout": "1s",
+        "TimeZone": "UTC",
+        "synchronous_commit": "on",
+    }
+
+
+def test_what_the_url_says_wins() -> None:
+    url = normalise_url(
+        "postgresql://h/d?application_name=mine&connect_timeout=1&options=-c%20lock_timeout%3D7"
+    )
+
+    given = connect_args(url, DatabaseSettings(), "tests")
+
+    assert "application_name" not in given
+    assert "connect_timeout" not in given
+    assert given["options"].endswith("-c lock_timeout=7")
+
+
+def test_a_reader_whose_backend_died_gets_a_fresh_connection(database: Database, database_url: str) -> None:
+    with database.reader() as connection:
+        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with connected(database_url) as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+
+    assert database.ping() > 0
+
+
+def test_a_reader_cannot_change_anything_for_good(database: Database) -> None:
+    with database.reader() as connection:
+        connection.execute(text("INSERT INTO inbox VALUES ('c', '1')"))
+
+    with database.reader() as connection:
+        assert connection.execute(text("SELECT count(*) FROM inbox")).scalar_one() == 0
+
+
+def test_the_writer_has_one_connection_and_a_second_unit_waits_for_it(database_url: str) -> None:
+    database = open_database(database_url, DatabaseSettings(pool_timeout_s=0.1), "tests")
+    with database.writer_unit(), pytest.raises(Unavailable, match="POOL_TIMEOUT"), database.writer_unit():
+        pass
+    database.close()
+
+
+def test_a_busy_writer_does_not_stop_readers(database: Database) -> None:
+    with database.writer_unit(), database.read_unit() as unit:
+        assert unit.outbox.load(1) == []
+
+
+def test_at_head_the_schema_passes(database: Database) -> None:
+    database.check_schema()
+
+
+def test_an_empty_database_is_not_migrated(postgres_url: str) -> None:
+    with new_database(postgres_url) as url, pytest.raises(NotMigrated, match=r"no schema yet.*db upgrade"):
+        open_database(url, DatabaseSettings(), "tests").check_schema()
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [("0002", "at 0002.*needs 0.*db upgrade"), ("9999", "9999.*newer"), ("cc6a84f0b6f1", "db adopt")],
+)
+def test_another_revision_is_not_migrated(database_url: str, revision: str, said: str) -> None:
+    with connected(database_url) as other:
+        other.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    database = open_database(database_url, DatabaseSettings(), "tests")
+
+    with pytest.raises(NotMigrated, match=said):
+        database.check_schema()
+    database.close()
+
+
+def test_sixty_four_threads_share_the_pool(database_url: str) -> None:
+    database = open_database(database_url, DatabaseSettings(pool_size=4, max_overflow=4), "tests")
+    gate = threading.Barrier(64)
+    times: list[float] = []
+
+    def ask() -> None:
+        gate.wait(30)
+        times.append(database.ping())
+
+    threads = [threading.Thread(target=ask) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    database.close()
+
+    assert len(times) == 64

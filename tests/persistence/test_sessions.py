@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import text
+
+from persistence.database import Database, open_database
+from persistence.records import Invalidation
+from persistence.token_cipher import TokenCipher, TokenKeyError
+from settings import DatabaseSettings
+from tests.persistence.databases import connected
+from tests.persistence.rows import NOON, Session, at
+
+
+def row(session: Session) -> dict[str, object]:
+    names = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
+    return {name: getattr(session, name) for name in names}
+
+
+def save(database: Database, *sessions: Session) -> list[tuple[str, str | None]]:
+    with database.writer_unit() as unit:
+        stored = unit.sessions.upsert([row(one) for one in sessions])
+        unit.commit()
+    return [(one.user_id, one.access_token) for one in stored]
+
+
+def test_a_second_login_keeps_the_id_and_start_of_the_first(database: Database) -> None:
+    save(database, Session("u", at(1), session_id="first", start_time=at(1)))
+    save(database, Session("u", at(2), session_id="second", start_time=at(2), token="new"))
+
+    with database.read_unit() as unit:
+        stored = unit.sessions.get("u")
+    assert stored is not None
+    assert (stored.session_id, stored.start_time, stored.updated_at) == ("first", at(1), at(2))
+    assert stored.access_token == "new"
+
+
+def test_an_older_save_changes_nothing_and_gets_the_stored_session(database: Database) -> None:
+    save(database, Session("u", at(5), token="newer"))
+
+    assert save(database, Session("u", at(4), token="older"), Session("v")) == [
+        ("u", "newer"),
+        ("v", "token"),
+    ]
+
+
+def test_of_two_saves_in_one_batch_the_newest_wins(database: Database) -> None:
+    assert save(database, Session("u", at(2), token="newest"), Session("u", at(1))) == [("u", "newest")]
+
+
+def test_a_session_whose_update_time_is_unknown_is_replaced(database: Database, database_url: str) -> None:
+    save(database, Session("u"))
+    with connected(database_url) as other:
+        other.execute(text("UPDATE trading_sessions SET updated_at = NULL, start_time = NULL"))
+
+    assert save(database, Session("u", at(-99), token="new")) == [("u", "new")]
+
+
+def test_an_invalidated_session_is_inactive_and_has_no_token(database: Database) -> None:
+    save(database, Session("u", at(1)), Session("v", at(1)))
+
+    with database.writer_unit() as unit:
+        (stored,) = unit.sessions.invalidate(
+            [Invalidation("u", "logout", at(2)), Invalidation("nobody", "x", NOON)]
+        )
+
+    assert (stored.user_id, stored.is_active, stored.access_token) == ("u", False, None)
+    assert stored.session_data == {"broker": "zerodha", "invalidation_reason": "logout"}
+
+
+def test_a_late_invalidation_does_not_end_a_newer_session(database: Database) -> None:
+    save(database, Session("u", at(3)))
+
+    with database.writer_unit() as unit:
+        (stored,) = unit.sessions.invalidate(
+            [Invalidation("u", "logout", at(2)), Invalidation("u", "x", at(1))]
+        )
+    assert stored.is_active
+
+
+def test_a_late_save_does_not_revive_an_invalidated_session(database: Database) -> None:
+    save(database, Session("u", at(1)))
+    with database.writer_unit() as unit:
+        unit.sessions.invalidate([Invalidation("u", "logout", at(3))])
+        unit.commit()
+
+    save(database, Session("u", at(2)))
+    with database.read_unit() as unit:
+        assert unit.sessions.load_active(at(4)) == []
+
+
+def test_active_unexpired_sessions_are_loaded_newest_first(database: Database) -> None:
+    save(
+        database,
+        Session("old", at(1), end_time=at(100)),
+        Session("new", at(3)),
+        Session("expired", at(2), end_time=at(9)),
+        Session("ended", at(4), is_active=False),
+    )
+
+    with database.read_unit() as unit:
+        assert [one.user_id for one in unit.sessions.load_active(at(10))] == ["new", "old"]
+        assert [one.user_id for one in unit.sessions.list(3)] == ["ended", "new", "expired"]
+
+
+def test_tokens_are_sealed_in_the_database_and_open_in_records(database_url: str) -> None:
+    database = open_database(
+        database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()])
+    )
+
+    assert save(database, Session("u", token="top-secret")) == [("u", "top-secret")]
+    with connected(database_url) as other:
+        stored = other.execute(text("SELECT session_data::text FROM trading_sessions")).scalar_one()
+    with database.read_unit() as unit:
+        record = unit.sessions.get("u")
+    database.close()
+    assert "fernet:" in stored
+    assert "top-secret" not in stored
+    assert "top-secret" not in repr(record)
+
+
+def test_a_lost_key_is_an_error_where_tokens_are_needed_and_a_mark_elsewhere(
+    database: Database, database_url: str
+) -> None:
+    sealing = open_database(
+        database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()])
+    )
+    save(sealing, Session("u"))
+    sealing.close()
+
+    with database.read_unit() as unit:
+        with pytest.raises(TokenKeyError, match="AUTH__TOKEN_KEYS"):
+            unit.sessions.load_active(NOON)
+        (listed,) = unit.sessions.list(1)
+    assert (listed.access_token, listed.token_readable) == (None, False)
+
+
+def test_sixty_four_threads_saving_eight_users_leave_the_newest_of_each(database_url: str) -> None:
+    database = open_database(
+        database_url, DatabaseSettings(pool_size=16, max_overflow=0, pool_timeout_s=60), "tests"
+    )
+    gate = threading.Barrier(64)
+    failures: list[BaseException] = []
+
+    def log_in(number: int) -> None:
+        users = random.Random(number).sample(range(8), 8)
+        rows = [row(Session(f"u{user}", at(number), token=str(number))) for user in users]
+        gate.wait(30)
+        try:
+            with database.read_unit() as unit:
+                unit.sessions.upsert(rows)
+                unit.commit()
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=log_in, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert failures == []
+    with database.read_unit() as unit:
+        stored = {one.user_id: one.access_token for one in unit.sessions.list(100)}
+    database.close()
+    assert stored == {f"u{user}": "63" for user in range(8)}

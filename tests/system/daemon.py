@@ -1,0 +1,128 @@
+"""The real service as a subprocess, and a client of its operator socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class OperatorConnection(http.client.HTTPConnection):
+    """HTTP over the operator socket."""
+
+    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
+        super().__init__("operator", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        directory = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(f"/proc/self/fd/{directory}/{self._path.name}")
+        finally:
+            os.close(directory)
+
+
+def eventually(what: Callable[[], Any], timeout_s: float = 20.0, every_s: float = 0.02) -> Any:
+    """Call until the result is true or the deadline passes; the last result or error is the failure's reason."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while True:
+        try:
+            result = what()
+            problem: object = result
+        except (OSError, http.client.HTTPException, AssertionError, KeyError, ValueError) as error:
+            result, problem = None, error
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {problem!r}"
+        pause.wait(every_s)
+
+
+class Daemon:
+    """One `run` on a state directory; `environment` adds settings."""
+
+    def __init__(self, state_dir: Path, **environment: str) -> None:
+        self.state_dir = state_dir
+        self.log_path = state_dir.parent / f"{state_dir.name}.log"
+        self._environment = {**os.environ, "STATE_DIR": str(state_dir), **environment}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the process and do not wait."""
+        with self.log_path.open("ab") as log:
+            command = [sys.executable, "-c", "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))"]
+            self.process = subprocess.Popen(command, cwd=CHECKOUT, env=self._environment, stdout=log, stderr=log)
+        return self
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait_until("ready")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        assert self.process is not None
+        return self.process
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """One request to the operator socket; returns the JSON answer."""
+        connection = OperatorConnection(self.state_dir / "alpha-panda.sock")
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.request("GET", "/status")
+        return status
+
+    def child(self, name: str) -> dict[str, Any]:
+        return next(child for child in self.status()["children"] if child["name"] == name)
+
+    def wait_until(self, state: str, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Wait for the state, failing at once when the process ends first."""
+
+        def reached() -> dict[str, Any] | None:
+            if self.running.poll() is not None:
+                raise RuntimeError(f"the daemon ended with {self.running.returncode}: {self.log()[-2000:]}")
+            status = self.status()
+            assert status["state"] == state, status["why_not_ready"]
+            return status
+
+        found: dict[str, Any] = eventually(reached, timeout_s)
+        return found
+
+    def stop(self, timeout_s: float = 40.0) -> int:
+        """SIGTERM; returns the exit code."""
+        self.running.send_signal(signal.SIGTERM)
+        return self.running.wait(timeout_s)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.running.kill()
+        self.running.wait(10)
+
+    def log(self) -> str:
+        return self.log_path.read_text()

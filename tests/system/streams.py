@@ -1,0 +1,155 @@
+"""What the outside does with NATS: publish envelopes, count what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import nats
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+T = TypeVar("T")
+
+
+def with_client(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run `work` with a connection of its own."""
+
+    async def run() -> T:
+        client = await nats.connect(url, allow_reconnect=False)
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def envelope(kind: str, data: dict[str, Any], broker: str = "paper", **changes: Any) -> dict[str, Any]:
+    """A complete envelope around `data`."""
+    identity = str(uuid.uuid4())
+    return {
+        "id": identity,
+        "correlation_id": identity,
+        "causation_id": None,
+        "trace_id": identity,
+        "parent_trace_id": None,
+        "broker": broker,
+        "type": kind,
+        "ts": now(),
+        "key": "key",
+        "source": "tests",
+        "version": 1,
+        "data": data,
+        **changes,
+    }
+
+
+def signal(
+    side: str = "BUY", quantity: int = 10, price: str | None = "100", strategy: str = "s1", token: int = 1001, **changes: Any
+) -> dict[str, Any]:
+    """A validated signal."""
+    original = {
+        "strategy_id": strategy,
+        "instrument_token": token,
+        "signal_type": side,
+        "quantity": quantity,
+        "price": price,
+        "timestamp": now(),
+        "confidence": None,
+        "metadata": None,
+    }
+    data = {
+        "original_signal": original,
+        "validated_quantity": quantity,
+        "validated_price": price,
+        "risk_checks": {},
+        "timestamp": now(),
+    }
+    return envelope("validated_signal", data, **changes)
+
+
+def tick(token: int, price: str) -> dict[str, Any]:
+    """A market tick."""
+    return envelope("market_tick", {"instrument_token": token, "last_price": price, "timestamp": now()}, broker="shared")
+
+
+def session_save(user: str, access_token: str, **data: Any) -> dict[str, Any]:
+    """A login to store."""
+    return envelope("session_save", {"user_id": user, "access_token": access_token, **data}, broker="system")
+
+
+def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) -> None:
+    """Publish to JetStream, each acknowledged."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        for start in range(0, len(messages), 250):
+            await asyncio.gather(*(send(js, message) for message in messages[start : start + 250]))
+
+    async def send(js: Any, message: dict[str, Any] | bytes) -> None:
+        if isinstance(message, bytes):
+            await js.publish(subject, message)
+        else:
+            await js.publish(subject, json.dumps(message).encode(), headers={"Nats-Msg-Id": message["id"]})
+
+    with_client(url, work)
+
+
+def request(url: str, subject: str, message: Any, timeout_s: float = 10.0) -> Any:
+    """One request, its JSON answer."""
+
+    async def work(client: Client) -> Any:
+        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+        return json.loads((await client.request(subject, data, timeout=timeout_s)).data)
+
+    return with_client(url, work)
+
+
+def count(url: str, stream: str) -> int:
+    """Messages in the stream."""
+
+    async def work(client: Client) -> int:
+        return (await client.jetstream().stream_info(stream)).state.messages
+
+    return with_client(url, work)
+
+
+def read(url: str, stream: str) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Every message of the stream: subject, JSON, headers."""
+
+    async def work(client: Client) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+        js = client.jetstream()
+        total = (await js.stream_info(stream)).state.messages
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+        subscription = await js.subscribe("", stream=stream, ordered_consumer=True, config=config)
+        found = []
+        for _ in range(total):
+            message = await subscription.next_msg(5)
+            found.append((message.subject, json.loads(message.data), dict(message.headers or {})))
+        return found
+
+    return with_client(url, work)
+
+
+def empty(url: str) -> None:
+    """Delete every stream, so that a test begins with none."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        for info in await js.streams_info():
+            try:
+                await js.delete_stream(str(info.config.name))
+            except NotFoundError:
+                continue
+
+    with_client(url, work)

@@ -1,0 +1,129 @@
+"""Whatever comes by the streams: a dead letter with its reason and the original bytes, and the next message is handled."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import execute
+from tests.system import books, streams
+from tests.system.daemon import Daemon, eventually
+
+
+def changed(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A deep copy with the value at the dotted path replaced; `...` removes it."""
+    copy: dict[str, Any] = json.loads(json.dumps(message))
+    *parents, last = path.split(".")
+    target = copy
+    for parent in parents:
+        target = target[parent]
+    if value is ...:
+        del target[last]
+    else:
+        target[last] = value
+    return copy
+
+
+BAD_SIGNALS: dict[str, tuple[bytes, str]] = {
+    "not JSON": (b"{not json", "not JSON"),
+    "empty": (b"", "not JSON"),
+    "not an object": (b"[1, 2]", "not a JSON object"),
+    "bytes that are no text": (b"\xff\xfe\x00", "not JSON"),
+    "NaN": (json.dumps(streams.signal()).replace('"100"', "NaN").encode(), "not JSON"),
+    "a decimal that is no number": (json.dumps(streams.signal(price="NaN")).encode(), "price"),
+    "a NUL character": (json.dumps(streams.signal(strategy="a\0b")).encode(), "NUL"),
+    "a missing field": (json.dumps(changed(streams.signal(), "correlation_id", ...)).encode(), "correlation_id"),
+    "an id too long": (json.dumps(changed(streams.signal(), "id", "x" * 65)).encode(), "id"),
+    "a wrong type": (json.dumps(changed(streams.signal(), "type", "market_tick")).encode(), "type"),
+    "another broker": (json.dumps(streams.signal(broker="zerodha")).encode(), "broker"),
+    "no quantity": (json.dumps(streams.signal(quantity=0)).encode(), "quantity"),
+    "a price of nothing": (json.dumps(streams.signal(price="0")).encode(), "price"),
+    "a negative price": (json.dumps(streams.signal(price="-1")).encode(), "price"),
+    "a token beyond 32 bits": (json.dumps(streams.signal(token=2**31)).encode(), "instrument_token"),
+    "a naive time": (json.dumps(changed(streams.signal(), "ts", "2026-01-05T04:00:00")).encode(), "ts"),
+    "over 1 MiB": (json.dumps(streams.signal(padding="x" * (1 << 20))).encode(), "larger than"),
+}
+
+
+def test_every_bad_signal_is_a_dead_letter_and_the_next_one_trades(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    good = streams.signal()
+    bad = [data for data, _ in BAD_SIGNALS.values()]
+
+    streams.publish(streams_url, "paper.signals.validated", [*bad, good])
+
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
+    eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == len(bad))
+    books.assert_equal(database_url, [good])
+    rows = execute(database_url, "SELECT stream_seq, reason, payload, subject FROM dead_letters ORDER BY stream_seq")
+    assert len(rows) == len(bad)
+    for (_, reason, payload, subject), (data, expected) in zip(rows, BAD_SIGNALS.values(), strict=True):
+        assert expected in str(reason)
+        assert bytes(payload) == data  # type: ignore[call-overload]
+        assert subject == "paper.signals.validated"
+    letters = streams.read(streams_url, "PAPER_DLQ")
+    assert {subject for subject, _, _ in letters} == {"paper.signals.validated.dlq"}
+    first = letters[0][1]["data"]
+    assert first["original_message"]["value"] == "{not json"
+    assert "not JSON" in first["failure_info"]["failure_reason"]
+    assert daemon.status()["state"] == "ready"
+
+
+def test_a_bad_message_is_written_down_once_across_restarts(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    streams.publish(streams_url, "paper.signals.validated", [b"bad"])
+    streams.publish(streams_url, "market.ticks", [b"bad tick"])
+    eventually(lambda: execute(database_url, "SELECT count(*) FROM dead_letters") == [(2,)])
+
+    daemon.kill()
+    with daemon:
+        streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
+        eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
+
+    assert execute(database_url, "SELECT count(*) FROM dead_letters") == [(2,)]
+    assert streams.count(streams_url, "SYSTEM_DLQ") == 1
+
+
+def test_the_signal_that_crashes_the_actor_again_is_a_dead_letter(
+    tmp_path: Any, database_url: str, streams_url: str
+) -> None:
+    """A starting cash whose books cannot be read makes every restart fail: the broker is parked, the rest goes on."""
+    execute(
+        database_url,
+        "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
+        " total_unrealized_pnl, total_pnl, cash, snapshot_time)"
+        " VALUES ('paper:s1', 'paper', 's1', '{\"x\": 1}', 0, 0, 0, 0, now())",
+    )
+    daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url).start()
+    try:
+        eventually(lambda: daemon.child("trading.paper")["state"] == "parked", 60)
+        status = daemon.status()
+        assert status["state"] == "degraded"
+        assert any("trading.paper is parked" in reason for reason in status["why_not_ready"])
+        assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {"auth", "gateway"}
+
+        execute(database_url, "DELETE FROM portfolio_snapshots")
+        daemon.request("POST", "/children/trading.paper/restart")
+        daemon.wait_until("ready")
+        streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
+        eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
+    finally:
+        daemon.kill()
+
+
+@pytest.mark.parametrize("subject", ["auth.sessions.save", "auth.sessions.invalidate", "market.ticks"])
+def test_shared_subjects_have_dead_letters_too(
+    daemon: Daemon, database_url: str, streams_url: str, subject: str
+) -> None:
+    secret = b'{"access_token": "very-secret-token", '
+
+    streams.publish(streams_url, subject, [secret])
+
+    eventually(lambda: streams.count(streams_url, "SYSTEM_DLQ") == 1)
+    ((reason,),) = execute(database_url, "SELECT reason FROM dead_letters")
+    assert "very-secret-token" not in str(reason)
+    assert "very-secret-token" not in daemon.log()
