@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_state_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -26,6 +34,21 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+def default_state_dir() -> Path:
+    """`$STATE_DIRECTORY` (systemd), else `.state` in a checkout, else the user's state directory."""
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if (CHECKOUT / "panda").is_file():
+        return CHECKOUT / ".state"
+    return user_state_path("alpha-panda")
+
+
+def default_runtime_dir() -> Path | None:
+    """`$RUNTIME_DIRECTORY` (systemd), if set."""
+    given = os.environ.get("RUNTIME_DIRECTORY")
+    return Path(given.split(":")[0]) if given else None
 
 
 class Section(BaseModel):
@@ -137,7 +160,11 @@ class Settings(BaseSettings):
     """All settings of one process."""
 
     model_config = SettingsConfigDict(
-        env_nested_delimiter="__", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_nested_delimiter="__",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database: DatabaseSettings = DatabaseSettings()
@@ -147,8 +174,8 @@ class Settings(BaseSettings):
     paper_trading: PaperTradingSettings = PaperTradingSettings()
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
-    state_dir: Path = Field(default_factory=lambda: default_state_dir())
-    runtime_dir: Path | None = Field(default_factory=lambda: default_runtime_dir())
+    state_dir: Path = Field(default_factory=default_state_dir)
+    runtime_dir: Path | None = Field(default_factory=default_runtime_dir)
 
     @field_validator("state_dir", "runtime_dir")
     @classmethod
@@ -191,21 +218,6 @@ class Settings(BaseSettings):
     def socket_path(self) -> Path:
         """The operator socket."""
         return (self.runtime_dir or self.state_dir) / "alpha-panda.sock"
-
-
-def default_state_dir() -> Path:
-    """`$STATE_DIRECTORY` (systemd), else `.state` in a checkout, else the user's state directory."""
-    if given := os.environ.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])
-    if (CHECKOUT / "panda").is_file():
-        return CHECKOUT / ".state"
-    return user_state_path("alpha-panda")
-
-
-def default_runtime_dir() -> Path | None:
-    """`$RUNTIME_DIRECTORY` (systemd), if set."""
-    given = os.environ.get("RUNTIME_DIRECTORY")
-    return Path(given.split(":")[0]) if given else None
 
 
 def load(env_file: Path | None = None) -> Settings:

@@ -33,7 +33,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import structlog
@@ -101,9 +101,7 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
     def trader(broker: str) -> ChildSpec:
         return ChildSpec(
             f"trading.{broker}",
-            lambda context: TradingActor(
-                context, find_broker(broker)(settings), settings.paper_trading.starting_cash
-            ),
+            lambda context: TradingActor(context, find_broker(broker)(settings), settings.paper_trading.starting_cash),
             depends_on=("database", "auth", "health"),
             give_up=GiveUp.PARK,
             start_failure=GiveUp.PARK,
@@ -193,7 +191,7 @@ def run(settings: Settings) -> int:
 
 
 def _refuse(problem: str, exit_code: int) -> int:
-    print(f"alpha-panda: {problem}", file=sys.stderr)
+    sys.stderr.write(f"alpha-panda: {problem}\n")
     return exit_code
 
 
@@ -216,7 +214,7 @@ class Process:
         self._embedded: list[EmbeddedServer] = []
         self._log = structlog.get_logger("process")
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             previous = signal.signal(number, lambda signum, _frame: self._events.put(("signal", signum)))
             self._stack.callback(signal.signal, number, previous)

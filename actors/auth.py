@@ -33,7 +33,7 @@ class AuthSnapshot:
 
     sessions: Mapping[str, StoredSession]
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, _now: float, /) -> dict[str, Any]:
         moment = datetime.now(UTC)
         return {
             "sessions": {
@@ -95,8 +95,11 @@ class AuthActor(ServiceActor):
         return self._commit(unit)
 
     def _commit(self, unit: CommitUnit) -> Any:
-        if not self.context.directory["database"].tell(unit):
+        database = self.context.directory["database"]
+        if unit.delivery is None and database.crowded:
             raise TryAgain("the database has too much to do; try again")
+        if not database.tell(unit):
+            raise TryAgain("the database's mailbox is full; try again")
         return DEFERRED
 
     def _get(self, message: GetSession) -> StoredSession:
@@ -129,5 +132,3 @@ class AuthActor(ServiceActor):
 
     def _publish(self) -> None:
         self.context.publish(AuthSnapshot(dict(self._sessions)))
-
-

@@ -91,9 +91,7 @@ def plan(units: Sequence[CommitUnit], books: Mapping[str, Books], new: set[tuple
     return Plan(tuple(accepted), tuple(fresh), tuple(refused), frozenset(diverged))
 
 
-def _late(
-    unit: CommitUnit, diverged: set[str], new: set[tuple[str, str]] | None, seen: set[tuple[str, str]]
-) -> bool:
+def _late(unit: CommitUnit, diverged: set[str], new: set[tuple[str, str]] | None, seen: set[tuple[str, str]]) -> bool:
     """Whether a new unit was decided on books that had already diverged; one handled before is settled all the same."""
     key = (unit.consumer, unit.message_id)
     return unit.broker in diverged and key not in seen and (new is None or key in new)
@@ -105,9 +103,7 @@ def coalesce(units: Sequence[CommitUnit]) -> Effects:
     sessions: dict[str, SessionRow] = {}
     for unit in units:
         row = unit.session
-        if row is not None and (
-            row.user_id not in sessions or sessions[row.user_id].updated_at <= row.updated_at
-        ):
+        if row is not None and (row.user_id not in sessions or sessions[row.user_id].updated_at <= row.updated_at):
             sessions[row.user_id] = row
     return Effects(
         events=tuple(event for unit in units for event in unit.events),
@@ -123,9 +119,7 @@ def poisoned(unit: CommitUnit, reason: str, error_class: str) -> CommitUnit:
     """The unit that takes the place of one the database refuses: its dead letter, nothing else."""
     if unit.delivery is None:
         return CommitUnit(unit.consumer, unit.message_id, reply=unit.reply)
-    return dead_letter_unit(
-        unit.delivery, reason, error_class, message_id=unit.message_id, broker=unit.broker
-    )
+    return dead_letter_unit(unit.delivery, reason, error_class, message_id=unit.message_id, broker=unit.broker)
 
 
 def encode_outbox(messages: tuple[OutboundMessage, ...]) -> bytes:
@@ -136,6 +130,5 @@ def encode_outbox(messages: tuple[OutboundMessage, ...]) -> bytes:
 def decode_outbox(data: bytes) -> tuple[OutboundMessage, ...]:
     """The reverse of `encode_outbox`."""
     return tuple(
-        OutboundMessage(subject, message_id, text.encode())
-        for subject, message_id, text in orjson.loads(data)
+        OutboundMessage(subject, message_id, text.encode()) for subject, message_id, text in orjson.loads(data)
     )

@@ -79,7 +79,11 @@ class ControlActor(ServiceActor):
             Route("/stop", self._stop_all, methods=["POST"]),
         ]
         config = uvicorn.Config(
-            Starlette(routes=routes), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            Starlette(routes=routes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._serving = threading.Thread(
@@ -177,7 +181,9 @@ def listen(path: Path) -> socket.socket:
         path.chmod(SOCKET_MODE)
         listener.listen(64)
     except OSError as error:
-        raise StartRefused(f"operator socket {path}: {error.strerror}; set RUNTIME_DIR elsewhere", exit_code=78) from None
+        raise StartRefused(
+            f"operator socket {path}: {error.strerror}; set RUNTIME_DIR elsewhere", exit_code=78
+        ) from None
     return listener
 
 

@@ -1,4 +1,4 @@
-"""DatabaseActor: the only writer. Many units of work become one transaction; only after COMMIT does anybody hear of it."""
+"""DatabaseActor: the only writer. Many units of work become one transaction, announced only after its COMMIT."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from actors.commit import Books, Plan, coalesce, decode_outbox, encode_outbox, plan, poisoned
-from actors.errors import StartRefused
+from actors.errors import StartRefused, TryAgain
 from actors.messages import (
     BooksHeld,
     BooksInvalidated,
@@ -57,7 +57,7 @@ class DatabaseSnapshot:
     error: str | None
     events: dict[str, dict[str, int]]
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
         return {
             "state": self.state,
@@ -183,9 +183,20 @@ class DatabaseActor(ServiceActor):
         telemetry = self.context.telemetry
         telemetry.handling_since = self.context.clock.monotonic()
         telemetry.handling = "CommitUnit"
-        self._commit(units)
+        try:
+            self._commit(units)
+        except BaseException:
+            self._give_back(units)
+            raise
         telemetry.handled += len(units)
         self._publish()
+
+    def _give_back(self, units: list[CommitUnit]) -> None:
+        """Have the units' messages delivered again; the inbox absorbs those that were committed after all."""
+        for unit in units:
+            self.context.handle.bury(unit, "crashed")
+            if unit.reply is not None:
+                unit.reply.fail(TryAgain("the writer crashed; try again"))
 
     def _parking(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """A handler that, with the server away, leaves its message in the mailbox and parks."""

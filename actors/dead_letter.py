@@ -1,4 +1,6 @@
-"""The unit of work that a message leaves behind when it cannot be handled: a row, and a message in Alpha Panda's form."""
+"""The unit of work that a message leaves behind when it cannot be handled: a row, and a message on the `.dlq`
+subject in Alpha Panda's form.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class HealthSnapshot:
 
     results: tuple[CheckResult, ...]
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, _now: float, /) -> dict[str, Any]:
         return {"checks": [result.as_status() for result in self.results]}
 
 

@@ -1,7 +1,7 @@
 """Every message that crosses a mailbox: frozen, slotted, typed.
 
-Commands are imperative (`ExecuteSignal`), events past tense (`UnitsCommitted`), queries start with `Get`. Rows carry the
-column names of their table, so that a batch of them becomes one statement.
+Commands are imperative (`ExecuteSignal`), events past tense (`UnitsCommitted`), queries start with `Get`. Rows carry
+the column names of their table, so that a batch of them becomes one statement.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def row_of(message: SaveSession) -> SessionRow:
 
 
 def next_zerodha_expiry(moment: datetime) -> datetime:
-    """The next 06:00 in India after the moment, in UTC: when Zerodha ends every token (Kite Connect, `/session/token`)."""
+    """The next 06:00 in India after the moment, in UTC, when Zerodha ends every token (Kite Connect)."""
     local = moment.astimezone(MARKET_ZONE)
     expiry = datetime.combine(local.date(), ZERODHA_EXPIRY, MARKET_ZONE)
     return (expiry if expiry > local else expiry + timedelta(days=1)).astimezone(UTC)
@@ -119,8 +119,4 @@ def answer(reply: Reply, session: StoredSession | None) -> None:
 
 
 def _wire(moment: datetime | None) -> str | None:
-    return (
-        None
-        if moment is None
-        else moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    )
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -42,7 +42,7 @@ class StatusReport:
         now, monotonic = self.clock.now(), self.clock.monotonic()
         parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
         children = [self._child(child, monotonic) for child in self._children().values()]
-        brokers = {name: self._broker(name, parts, now) for name in self.brokers}
+        brokers = {name: self._broker(name, parts) for name in self.brokers}
         database, nats = parts.get("database", {}), parts.get("gateway", {})
         checks = parts.get("health", {}).get("checks", [])
         why = _why_not_ready(children, brokers, database, nats, checks)
@@ -85,9 +85,7 @@ class StatusReport:
         return {
             "name": child.spec.name,
             "state": "stuck" if stuck else _SHOWN.get(child.status, child.status.value),
-            "since": wire_time(self.clock.now() - timedelta(seconds=now - child.since))
-            if child.since
-            else None,
+            "since": wire_time(self.clock.now() - timedelta(seconds=now - child.since)) if child.since else None,
             "restarts": child.total_restarts,
             "last_error": child.last_error,
             "mailbox": {
@@ -103,7 +101,7 @@ class StatusReport:
             "depends_on": list(child.spec.depends_on),
         }
 
-    def _broker(self, name: str, parts: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str, Any]:
+    def _broker(self, name: str, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         child = self._children().get(f"trading.{name}")
         own = dict(parts.get(f"trading.{name}", {}))
         events = parts.get("database", {}).get("events", {}).get(name, {})

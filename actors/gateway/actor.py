@@ -50,7 +50,7 @@ class GatewaySnapshot:
     published: int
     unpublished: int
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, _now: float, /) -> dict[str, Any]:
         return {
             "state": self.state,
             "url": self.url,
@@ -146,8 +146,7 @@ class GatewayActor(ServiceActor):
     async def _main(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._inbound = Inbound(self.context.directory, self._release, self._published, self._status)
-        self._link = Link(self._settings, self._servers(), self._brokers, self._inbound, CREDIT)
-        self._link.on_state = self._noted
+        self._link = Link(self._settings, self._servers(), self._brokers, self._inbound, CREDIT, self._noted)
         reporter = self._loop.create_task(self._report())
         ready.set()
         await self._link.run()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -31,12 +32,28 @@ class BadMessage(DomainError):
     """The message cannot be handled; the text names the field and never quotes a value."""
 
 
+def _no_bool(value: Any) -> Any:
+    """JSON's `true` is no 1."""
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number")  # noqa: TRY004  # pydantic reports a ValueError
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The moment in UTC, where the ends of the calendar may lie outside it."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Input should lie within the years 1 to 9999 in UTC") from None
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Note = Annotated[str, StringConstraints(max_length=1024)]
-Token = Annotated[int, Field(ge=0, le=MAX_TOKEN)]
-Quantity = Annotated[int, Field(gt=0, le=MAX_QUANTITY)]
-Price = Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=12, allow_inf_nan=False)]
+Token = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=MAX_TOKEN)]
+Quantity = Annotated[int, BeforeValidator(_no_bool), Field(gt=0, le=MAX_QUANTITY)]
+Price = Annotated[Decimal, Field(gt=0, max_digits=38, decimal_places=20, allow_inf_nan=False)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class _Model(BaseModel):
@@ -53,17 +70,17 @@ class Envelope(_Model):
     parent_trace_id: Id | None = None
     broker: Text
     type: Text
-    ts: AwareDatetime
+    ts: Moment
     key: Text
     source: Text
-    version: int = 1
+    version: Annotated[int, BeforeValidator(_no_bool)] = 1
     data: dict[str, Any]
 
 
 class _TickData(_Model):
     instrument_token: Token
     last_price: Price
-    timestamp: AwareDatetime
+    timestamp: Moment
 
 
 class _SignalData(_Model):
@@ -72,7 +89,7 @@ class _SignalData(_Model):
     signal_type: Literal["BUY", "SELL", "HOLD"]
     quantity: Quantity
     price: Price | None = None
-    timestamp: AwareDatetime
+    timestamp: Moment
     metadata: dict[str, Any] | None = None
 
 
@@ -80,7 +97,7 @@ class _ValidatedData(_Model):
     original_signal: _SignalData
     validated_quantity: Quantity
     validated_price: Price | None = None
-    timestamp: AwareDatetime
+    timestamp: Moment
 
 
 class SessionData(_Model):
@@ -88,7 +105,7 @@ class SessionData(_Model):
 
     user_id: Text
     access_token: Annotated[str, StringConstraints(min_length=1, max_length=8192)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     login_method: Literal["oauth", "external_token", "stored_session"] | None = None
     user_name: Note | None = None
     user_shortname: Note | None = None
@@ -219,21 +236,25 @@ def _object(data: bytes) -> dict[str, Any]:
         raise BadMessage(f"not JSON: {error.msg} at character {error.pos}") from None
     if not isinstance(parsed, dict):
         raise BadMessage("not a JSON object")
-    if b"\\u0000" in data and any("\0" in text for text in _texts(parsed)):
+    if b"\\u0000" in data and _has_nul(parsed):
         raise BadMessage("contains a NUL character")
     return parsed
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            yield key
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+def _has_nul(parsed: dict[str, Any]) -> bool:
+    """Whether a key or a string anywhere has a NUL; without recursion, as JSON nests deeper than Python calls."""
+    waiting: list[Any] = [parsed]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return True
+        elif isinstance(value, dict):
+            waiting += value.keys()
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 def _validate(adapter: TypeAdapter[Any], value: dict[str, Any], prefix: str) -> Any:

@@ -75,9 +75,7 @@ async def ensure_streams(js: JetStreamContext, specs: Sequence[StreamSpec]) -> N
                 raise
             existing = (await js.stream_info(spec.name)).config
             if set(existing.subjects or ()) != set(spec.subjects) or existing.max_age != spec.max_age_s:
-                await js.update_stream(
-                    existing.evolve(subjects=list(spec.subjects), max_age=spec.max_age_s)
-                )
+                await js.update_stream(existing.evolve(subjects=list(spec.subjects), max_age=spec.max_age_s))
 
 
 def _stream_config(spec: StreamSpec) -> StreamConfig:

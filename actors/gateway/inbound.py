@@ -22,7 +22,7 @@ from actors.gateway.codec import (
 )
 from actors.gateway.subjects import SESSIONS_CONSUMER
 from actors.messages import Delivery, GetSession, Tick, Ticks
-from actors.runtime.directory import Directory, Handle
+from actors.runtime.directory import Directory
 from actors.sessions import shown
 
 REFUSED_DELAY_S = 1.0
@@ -102,14 +102,17 @@ class Inbound:
             self._release(rejected, REFUSED_DELAY_S)
 
     def give_up(self, delivery: Delivery, reason: str, error_class: str, broker: str | None) -> None:
-        """Have the delivery written down as a dead letter; without room for it, it comes again."""
+        """Have the delivery written down as a dead letter; without room for it, it comes again (a tick does not)."""
         self.bad += 1
         unit = dead_letter_unit(
             delivery, reason, error_class, message_id=_inbox_key(delivery, error_class), broker=broker
         )
         self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason)
-        if not self._directory["database"].tell(unit):
-            self._release((delivery,), REFUSED_DELAY_S)
+        database = self._directory["database"]
+        if delivery.consumer == "ticks" and database.crowded:
+            database.bury(unit, "bad tick")
+        else:
+            database.tell(unit)
 
     def ticks(self, batch: list[Msg]) -> None:
         """Remember the newest price of each instrument and pass it on to every broker with room for it."""
@@ -128,7 +131,7 @@ class Inbound:
         for handle in self._directory.named("trading."):
             unsent = self._unsent_ticks.setdefault(handle.name, {})
             unsent.update(fresh)
-            if unsent and _has_room(handle):
+            if unsent and not handle.crowded:
                 handle.tell(Ticks(tuple(unsent.values())))
                 unsent.clear()
 
@@ -174,8 +177,3 @@ def delivery_of(raw: Msg, consumer: str) -> Delivery:
 def _inbox_key(delivery: Delivery, error_class: str) -> str | None:
     """A bad message must not use up the id that a corrected one may carry; a crash settles the signal itself."""
     return None if error_class == "BadMessage" else message_id_of(delivery.data)
-
-
-def _has_room(handle: Handle) -> bool:
-    capacity = handle.mailbox.capacity
-    return capacity is None or handle.mailbox.depth() < capacity // 2

@@ -18,7 +18,13 @@ from nats.aio.msg import Msg
 
 from actors.errors import ActorError
 from actors.gateway import subjects
-from actors.gateway.connection import ConnectionEvents, connect, ensure_consumer, ensure_streams, ticks_consumer
+from actors.gateway.connection import (
+    ConnectionEvents,
+    connect,
+    ensure_consumer,
+    ensure_streams,
+    ticks_consumer,
+)
 from actors.gateway.inbound import Inbound, NatsReply
 from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
@@ -39,10 +45,17 @@ class Link:
         brokers: whose streams are made.
         inbound: where messages go.
         credit: signals handed over and not yet settled, per broker.
+        on_state: told whenever the connection comes or goes, with the error if there is one.
     """
 
     def __init__(
-        self, settings: NatsSettings, servers: list[str], brokers: Sequence[str], inbound: Inbound, credit: int
+        self,
+        settings: NatsSettings,
+        servers: list[str],
+        brokers: Sequence[str],
+        inbound: Inbound,
+        credit: int,
+        on_state: Callable[[str, str | None], None],
     ) -> None:
         self._settings = settings
         self._servers = servers
@@ -59,7 +72,7 @@ class Link:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
         self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
-        self.on_state: Callable[[str, str | None], None] = lambda state, error: None
+        self._on_state = on_state
 
     async def run(self) -> None:
         """Connect, serve, and connect anew whenever the connection is closed for good; returns after `stop`."""
@@ -67,7 +80,7 @@ class Link:
             try:
                 await self._serve()
             except NATS_ERRORS as error:
-                self.on_state("away", _line(error))
+                self._on_state("away", _line(error))
             finally:
                 await self._close()
             if not self._stopping:
@@ -86,14 +99,14 @@ class Link:
         await self._answer_requests(client)
         await self._pull_ticks(client)
         await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
-        self.on_state("up", None)
+        self._on_state("up", None)
         self._log.info("connected", server=_address(client))
         for broker in tuple(self._open):
             self._spawn(self._pull_broker(broker))
         await self._lost.wait()
 
     async def _close(self) -> None:
-        self.on_state("away", None)
+        self._on_state("away", None)
         for task in tuple(self._tasks):
             task.cancel()
         await self.publisher.detach()
@@ -256,7 +269,7 @@ class Link:
         def send(payload: bytes) -> None:
             loop.call_soon_threadsafe(lambda: self._spawn(client.publish(request.reply, payload)))
 
-        return NatsReply(send if request.reply else lambda payload: None)
+        return NatsReply(send if request.reply else _nobody)
 
     async def _send(self, client: Client, replies: list[str], verb: bytes) -> None:
         for reply in replies[:-1]:
@@ -283,10 +296,10 @@ class Link:
             self._lost.set()
 
     async def _disconnected(self) -> None:
-        self.on_state("away", "disconnected")
+        self._on_state("away", "disconnected")
 
     async def _reconnected(self) -> None:
-        self.on_state("up", None)
+        self._on_state("up", None)
         self._log.info("reconnected")
         for puller in self._pullers.values():
             puller.reset()
@@ -296,7 +309,11 @@ class Link:
         self._lost.set()
 
     async def _failed(self, error: Exception) -> None:
-        self.on_state("away" if self._client is None or not self._client.is_connected else "up", _line(error))
+        self._on_state("away" if self._client is None or not self._client.is_connected else "up", _line(error))
+
+
+def _nobody(_payload: bytes) -> None:
+    """Where the answer goes when the request names no reply subject."""
 
 
 def _line(error: BaseException) -> str:

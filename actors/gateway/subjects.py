@@ -47,9 +47,7 @@ def streams(brokers: Sequence[str]) -> tuple[StreamSpec, ...]:
     shared = (
         StreamSpec(TICKS_STREAM, (TICKS,), HOUR_S),
         StreamSpec(SESSIONS_STREAM, (SESSION_SAVE, SESSION_INVALIDATE), DAY_S),
-        StreamSpec(
-            "SYSTEM_DLQ", (f"{TICKS}.dlq", f"{SESSION_SAVE}.dlq", f"{SESSION_INVALIDATE}.dlq"), 7 * DAY_S
-        ),
+        StreamSpec("SYSTEM_DLQ", (f"{TICKS}.dlq", f"{SESSION_SAVE}.dlq", f"{SESSION_INVALIDATE}.dlq"), 7 * DAY_S),
     )
     return (*shared, *(spec for broker in brokers for spec in _broker_streams(broker)))
 

@@ -19,7 +19,8 @@ from actors.errors import ActorCrashed, AskTimeout, DomainError, NotDelivered, S
 from actors.messages import Crash, Ping, Reply
 from actors.runtime.cell import Context
 from actors.runtime.directory import enter
-from actors.runtime.mailbox import Abandoned, Answer, Letter, Mailbox
+from actors.runtime.letter import Answer, Letter
+from actors.runtime.mailbox import Abandoned, Mailbox
 from actors.runtime.tree import Event, Exited, Started, StartFailed
 
 DEFERRED: Any = object()
@@ -101,10 +102,7 @@ class ServiceActor(pykka.ThreadingActor):
             super()._actor_loop()
             return
         event = self._run(self._context)
-        try:
-            self.on_exit()
-        except Exception:  # noqa: BLE001  # the incarnation has ended already; its report must still go out
-            self.log.exception("release failed")
+        self._run_exit(self._context)
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
         if event is not None:
@@ -115,11 +113,14 @@ class ServiceActor(pykka.ThreadingActor):
     def _run(self, context: Context) -> Event | None:
         name, generation = context.name, context.generation
         structlog.contextvars.bind_contextvars(actor=name)
+        enter((name,))
         try:
             self.on_start()
+        except Abandoned:
+            return None
         except StartRefused as refusal:
             return StartFailed(name, generation, str(refusal), refusal.exit_code, refusal.retryable)
-        except BaseException as error:  # noqa: BLE001  # whatever a feature raises, its supervisor decides
+        except BaseException as error:  # whatever a feature raises, its supervisor decides
             self.log.exception("start failed")
             return StartFailed(name, generation, describe(error))
         context.report(Started(name, generation))
@@ -134,9 +135,19 @@ class ServiceActor(pykka.ThreadingActor):
             return Exited(name, generation, describe(error))
         return Exited(name, generation)
 
+    def _run_exit(self, context: Context) -> None:
+        """Run `on_exit` within the handler's budget: an incarnation stuck in it is abandoned like any other."""
+        context.telemetry.handling_since = context.clock.monotonic()
+        context.telemetry.handling = "exit"
+        try:
+            self.on_exit()
+        except BaseException:  # the incarnation has ended already; its report must still go out
+            self.log.exception("release failed")
+        context.telemetry.handling = None
+
     def _serve(self, context: Context) -> bool:
         """Take and handle one batch; False when told to stop."""
-        letters = deque(context.mailbox.take(self.take_limit, context.generation))
+        letters = context.mailbox.lend(self.take_limit, context.generation)
         if not letters:
             return False
         try:
@@ -144,9 +155,9 @@ class ServiceActor(pykka.ThreadingActor):
         finally:
             context.telemetry.handling = None
             self._letter = None
-            enter(())
+            enter((context.name,))
             if letters:
-                context.mailbox.push_back(letters)
+                context.mailbox.give_back(context.generation)
 
     def on_letters(self, letters: deque[Letter]) -> bool:
         """Handle a batch, removing each letter as its turn comes; what is left goes back to the mailbox.
@@ -210,6 +221,7 @@ class ServiceActor(pykka.ThreadingActor):
             self.log.exception("crash", message=type(message).__name__)
             if reply is not None:
                 crash = ActorCrashed(f"{context.name} crashed: {describe(error)}")
+                crash.__cause__ = error
                 reply.fail(crash)
             self.on_crash(message, error)
             raise
@@ -217,7 +229,7 @@ class ServiceActor(pykka.ThreadingActor):
         if reply is not None and answer is not DEFERRED:
             reply.complete(answer)
 
-    def on_crash(self, message: Any, error: BaseException) -> None:
+    def on_crash(self, message: Any, error: BaseException) -> None:  # noqa: ARG002  # features want it
         """Run after a handler crashed on `message`, before the incarnation ends; must not raise."""
         self.context.handle.bury(message, "crashed")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from actors.errors import NotDelivered
+from pykka.messages import _ActorStop
+
 from actors.messages import ChildEvent
 from actors.runtime.child import ChildSpec
 from actors.runtime.clock import Clock, Timer, Timers
@@ -32,13 +33,20 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one incarnation is given: its name and generation, its mailbox, and the way to the others."""
+    """What one incarnation is given: its name and generation, its mailbox, and the way to the others.
+
+    What an incarnation does through its context after it was abandoned has no effect.
+    """
 
     name: str
     generation: int
     handle: Handle
     surroundings: Surroundings
     supervisor: Handle | None
+    telemetry: Telemetry = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "telemetry", self.handle.telemetry)
 
     @property
     def directory(self) -> Directory:
@@ -52,24 +60,18 @@ class Context:
     def mailbox(self) -> Mailbox:
         return self.handle.mailbox
 
-    @property
-    def telemetry(self) -> Telemetry:
-        return self.handle.telemetry
-
     def publish(self, snapshot: Snapshot) -> None:
         """Replace this child's snapshot in the status."""
-        self.handle.telemetry.snapshot = snapshot
+        self.telemetry.snapshot = snapshot
 
     def after(self, delay_s: float, message: Any) -> Timer:
         """Tell the message to this incarnation, ahead of its backlog, after the delay; dropped if it is gone."""
         mailbox, generation = self.handle.mailbox, self.generation
-        return self.surroundings.timers.after(
-            delay_s, lambda: mailbox.offer_timer(Letter(message), generation)
-        )
+        return self.surroundings.timers.after(delay_s, lambda: mailbox.offer_to(generation, Letter(message)))
 
     def report(self, event: Event) -> None:
         """Tell the supervisor what became of this incarnation."""
-        if self.supervisor is not None:
+        if self.supervisor is not None and self.mailbox.generation == self.generation:
             self.supervisor.tell_control(ChildEvent(event))
 
 
@@ -83,6 +85,7 @@ class Cell:
         self._surroundings = surroundings
         self._supervisor = supervisor
         self._thread: threading.Thread | None = None
+        self._abandoned: list[threading.Thread] = []
 
     def start(self, generation: int) -> None:
         """Build the incarnation and start its thread; it reports `Started` or `StartFailed` itself.
@@ -93,25 +96,22 @@ class Cell:
         mailbox = self.handle.mailbox
         mailbox.reopen()
         mailbox.hand_over(generation)
+        self.handle.telemetry = self.handle.telemetry.successor()
         context = Context(self.spec.name, generation, self.handle, self._surroundings, self._supervisor)
         actor: ServiceActor = self.spec.factory(context)
         self._thread = actor.launch()
 
-    def abandon(self, generation: int) -> bool:
-        """Fence the incarnation off from its mailbox; returns whether its thread lives on as a zombie."""
+    def tell_to_stop(self, generation: int) -> None:
+        """Have the incarnation end after what it does now, ahead of its backlog."""
+        self.handle.mailbox.offer_to(generation, Letter(_ActorStop()))
+
+    def abandon(self, generation: int) -> None:
+        """Take the mailbox, and what was not handled, from the incarnation; its thread lives on as a zombie."""
         self.handle.mailbox.hand_over(-generation)
-        return self._thread is not None and self._thread.is_alive()
-
-    def retire(self, reason: str) -> None:
-        """Close the mailbox and bury what is left in it."""
-        for letter in self.handle.mailbox.close():
-            if letter.reply_to is not None:
-                letter.reply_to.fail(NotDelivered(f"{self.spec.name}: {reason}"))
-            self.handle.bury(letter.message, reason)
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to end; returns whether it did."""
         if self._thread is not None:
-            self._thread.join(timeout_s)
-            return not self._thread.is_alive()
-        return True
+            self._abandoned.append(self._thread)
+
+    def zombies(self) -> int:
+        """Abandoned threads that have not ended since."""
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        return len(self._abandoned)

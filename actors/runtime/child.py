@@ -58,7 +58,8 @@ class ChildSpec:
         give_up: what follows then.
         start_failure: what follows when its first start fails.
         start_timeout_s: how long `on_start` may take.
-        start_retry_s: how long a start that fails for a passing reason is tried again before it counts as failed.
+        start_retry_s: how long a start, the first or a later one, that fails for a passing reason is tried again
+            before it counts as failed.
         shutdown_s: how long it may take to stop before it is abandoned.
         mailbox_capacity: letters its user lane holds.
         handler_budget_s: how long one handler may run before the child is taken for stuck.
@@ -110,9 +111,7 @@ def start_levels(specs: Sequence[ChildSpec]) -> tuple[tuple[str, ...], ...]:
     placed: set[str] = set()
     while len(placed) < len(by_name):
         level = tuple(
-            name
-            for name, spec in by_name.items()
-            if name not in placed and placed.issuperset(spec.depends_on)
+            name for name, spec in by_name.items() if name not in placed and placed.issuperset(spec.depends_on)
         )
         if not level:
             raise SpecError(f"dependency cycle: {' -> '.join(_cycle(by_name, placed))}")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
+
 
 class Clock(Protocol):
     """A source of time; tests bring their own."""
@@ -83,7 +85,10 @@ class Timers:
 
     def _run(self) -> None:
         while (call := self._next()) is not None:
-            call()
+            try:
+                call()
+            except Exception:  # noqa: BLE001  # every other timer depends on this thread
+                structlog.get_logger("timers").exception("a timer's call failed")
 
     def _next(self) -> Callable[[], object] | None:
         with self._condition:

@@ -50,9 +50,7 @@ class DeadLetters:
             if due:
                 self._logged_at = now
         if due:
-            self._log.warning(
-                "dead letter", actor=actor, message=letter.message_type, reason=reason, more=more
-            )
+            self._log.warning("dead letter", actor=actor, message=letter.message_type, reason=reason, more=more)
         delivery = getattr(message, "delivery", None)
         if delivery is not None and self.on_delivery is not None:
             self.on_delivery(delivery)

@@ -12,7 +12,8 @@ from actors.errors import AskCycle, AskTimeout, NotDelivered, TryAgain
 from actors.messages import Reply
 from actors.runtime.clock import Clock
 from actors.runtime.dead_letters import DeadLetters
-from actors.runtime.mailbox import Admission, Answer, Letter, Mailbox
+from actors.runtime.letter import Admission, Answer, Letter
+from actors.runtime.mailbox import Mailbox
 from actors.runtime.telemetry import Telemetry
 from actors.runtime.tree import Tree
 
@@ -33,9 +34,7 @@ def enter(chain: tuple[str, ...]) -> None:
 class Handle:
     """The address of a child: its name and mailbox, the same through all its restarts. Thread-safe."""
 
-    def __init__(
-        self, name: str, mailbox: Mailbox, telemetry: Telemetry, dead: DeadLetters, clock: Clock
-    ) -> None:
+    def __init__(self, name: str, mailbox: Mailbox, telemetry: Telemetry, dead: DeadLetters, clock: Clock) -> None:
         self.name = name
         self.mailbox = mailbox
         self.telemetry = telemetry
@@ -53,8 +52,9 @@ class Handle:
         """Offer several in order with one wake-up; returns how many were accepted, the rest are dead letters."""
         several = list(messages)
         accepted = self.mailbox.offer_all([Letter(message) for message in several])
+        reason = "mailbox closed" if self.mailbox.closed else "mailbox full"
         for message in several[accepted:]:
-            self.bury(message, "mailbox full")
+            self.bury(message, reason)
         return accepted
 
     def tell_control(self, message: Any) -> Admission:
@@ -94,14 +94,27 @@ class Handle:
         try:
             return answer.get(timeout=timeout_s)
         except pykka.Timeout:
-            raise AskTimeout(
-                f"{self.name} did not answer {type(message).__name__} in {timeout_s:g} s"
-            ) from None
+            raise AskTimeout(f"{self.name} did not answer {type(message).__name__} in {timeout_s:g} s") from None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the mailbox is half full: time to refuse what can be asked for again."""
+        capacity = self.mailbox.capacity
+        return capacity is not None and self.mailbox.depth() >= capacity // 2
 
     def bury(self, message: Any, reason: str) -> None:
         """Count a message to this child as a dead letter."""
         self.telemetry.dead_letters += 1
         self._dead.add(self.name, message, reason)
+
+    def retire(self, reason: str) -> None:
+        """Close the mailbox, bury what is left in it and fail those who wait for an answer."""
+        for letter in self.mailbox.close():
+            if letter.generation is not None:
+                continue
+            if letter.reply_to is not None:
+                letter.reply_to.fail(NotDelivered(f"{self.name}: {reason}"))
+            self.bury(letter.message, reason)
 
 
 class Directory:

@@ -37,15 +37,15 @@ def configure(level: str, form: str | None, stream: TextIO | None = None) -> Non
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(
-        level=logging.WARNING, stream=out, format="%(levelname)s %(name)s: %(message)s", force=True
-    )
+    logging.basicConfig(level=logging.WARNING, stream=out, format="%(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("nats").setLevel(logging.CRITICAL)
     logging.getLogger("pykka").setLevel(logging.CRITICAL)
 
 
 def choose_form(stream: TextIO) -> str:
-    """`journal` when the stream is the journal's (systemd.exec(5), `JOURNAL_STREAM`), `console` for people, else JSON."""
+    """`journal` when the stream is the journal's (`JOURNAL_STREAM`, systemd.exec(5)), `console` on a terminal,
+    else `json`.
+    """
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):

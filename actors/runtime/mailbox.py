@@ -3,63 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 from collections import deque
 from collections.abc import Iterable
-from enum import Enum
 from typing import Any, cast
 
-import pykka
 from pykka._envelope import Envelope
 
+from actors.errors import NotDelivered
 from actors.messages import Reply
 from actors.runtime.clock import Clock, SystemClock
+from actors.runtime.letter import Admission, Letter
 
-
-class Admission(Enum):
-    """What became of a message offered to a mailbox."""
-
-    ACCEPTED = "accepted"
-    FULL = "full"
-    CLOSED = "closed"
-
-    def __bool__(self) -> bool:
-        return self is Admission.ACCEPTED
-
-
-class Answer(pykka.ThreadingFuture[Any]):
-    """The future of an ask; completing it a second time, or after the asker left, is harmless."""
-
-    def complete(self, value: Any) -> None:
-        with contextlib.suppress(queue.Full):
-            self.set(value)
-
-    def fail(self, error: BaseException) -> None:
-        with contextlib.suppress(queue.Full):
-            self.set_exception((type(error), error, error.__traceback__))
-
-
-class Letter(Envelope[Any]):
-    """A pykka envelope with the time it was accepted, its deadline and the callers waiting for its reply."""
-
-    __slots__ = ("accepted_at", "callers", "control", "deadline")
-
-    reply_to: Reply | None  # type: ignore[assignment]  # pykka declares its own future
-
-    def __init__(
-        self,
-        message: Any,
-        reply_to: Reply | None = None,
-        deadline: float | None = None,
-        callers: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.reply_to = reply_to
-        self.accepted_at = 0.0
-        self.control = False
-        self.deadline = deadline
-        self.callers = callers
+__all__ = ["Abandoned", "Letter", "Mailbox"]
 
 
 class Abandoned(Exception):
@@ -69,7 +25,7 @@ class Abandoned(Exception):
 class Mailbox:
     """Thread-safe; any number of senders, one taker at a time.
 
-    The mailbox outlives the incarnations of its actor: `hand_over` names the generation that may take from it, and a
+    The mailbox outlives the incarnations of its actor: `hand_over` names the generation that owns it, and a
     taker of an older one gets `Abandoned`. With `capacity` None the user lane is unbounded, as pykka's is.
 
     Args:
@@ -83,6 +39,7 @@ class Mailbox:
         self._condition = threading.Condition(threading.Lock())
         self._control: deque[Letter] = deque()
         self._user: deque[Letter] = deque()
+        self._lent: deque[Letter] = deque()
         self._idle = False
         self._closed = False
         self._suspended = False
@@ -116,8 +73,7 @@ class Mailbox:
                 letter.accepted_at = now
                 self._user.append(letter)
                 accepted += 1
-            if accepted:
-                self._rise()
+            self._rise()
         return accepted
 
     def offer_control(self, letter: Letter) -> Admission:
@@ -128,11 +84,12 @@ class Mailbox:
             self._urge(letter)
         return Admission.ACCEPTED
 
-    def offer_timer(self, letter: Letter, generation: int) -> bool:
-        """As `offer_control`, but only while `generation` owns the mailbox."""
+    def offer_to(self, generation: int, letter: Letter) -> bool:
+        """As `offer_control`, but for that incarnation alone: refused, or dropped later, when it is gone."""
         with self._condition:
             if self._closed or generation != self._generation:
                 return False
+            letter.generation = generation
             self._urge(letter)
         return True
 
@@ -144,9 +101,7 @@ class Mailbox:
             self._condition.notify()
 
     def _rise(self) -> None:
-        depth = len(self._user)
-        if depth > self.high_water:
-            self.high_water = depth
+        self.high_water = max(self.high_water, len(self._user))
         if self._idle and not self._suspended:
             self._condition.notify()
 
@@ -161,50 +116,104 @@ class Mailbox:
             Abandoned: `generation` no longer owns the mailbox.
         """
         with self._condition:
-            while True:
-                if generation != self._generation:
-                    raise Abandoned
-                if self._control:
-                    taken = list(self._control)
-                    self._control.clear()
-                    return taken
-                if self._user and not self._suspended:
-                    user = self._user
-                    return [user.popleft() for _ in range(min(limit, len(user)))]
-                if self._closed:
-                    return []
-                self._idle = True
-                try:
-                    if not self._condition.wait(timeout_s):
-                        return []
-                finally:
-                    self._idle = False
+            return self._take(limit, generation, timeout_s)
 
-    def push_back(self, letters: Iterable[Letter]) -> None:
-        """Return letters that were taken and not handled to the front of their lanes, in order."""
-        with self._condition:
-            for letter in reversed(list(letters)):
-                (self._control if letter.control else self._user).appendleft(letter)
-            self._rise()
+    def lend(self, limit: int, generation: int) -> deque[Letter]:
+        """Take as `take` does, but on trust: whatever is not removed from the deque by the time of `give_back`,
+        or when another generation gets the mailbox, goes back to the front of its lane.
 
-    def suspend(self) -> None:
-        """Serve only the control lane until `resume`."""
+        Raises:
+            Abandoned: `generation` no longer owns the mailbox.
+        """
         with self._condition:
+            self._lent = deque(self._take(limit, generation, None))
+            return self._lent
+
+    def give_back(self, generation: int) -> None:
+        """End the loan; nothing happens when it was called in already."""
+        with self._condition:
+            if generation == self._generation:
+                self._recall()
+
+    def push_back(self, letters: Iterable[Letter], generation: int | None = None) -> None:
+        """Return letters that were taken and not handled to the front of their lanes, in order.
+
+        Raises:
+            Abandoned: `generation` is given and no longer owns the mailbox.
+        """
+        returned = deque(letters)
+        with self._condition:
+            self._check(generation)
+            for letter in returned:
+                letter.accepted_at = letter.accepted_at or self._clock.monotonic()
+            self._return(returned)
+
+    def suspend(self, generation: int | None = None) -> None:
+        """Serve only the control lane until `resume`.
+
+        Raises:
+            Abandoned: `generation` is given and no longer owns the mailbox.
+        """
+        with self._condition:
+            self._check(generation)
             self._suspended = True
 
-    def resume(self) -> None:
-        """Serve the user lane again."""
+    def resume(self, generation: int | None = None) -> None:
+        """Serve the user lane again.
+
+        Raises:
+            Abandoned: `generation` is given and no longer owns the mailbox.
+        """
         with self._condition:
+            self._check(generation)
             self._suspended = False
             self._condition.notify()
+
+    def _check(self, generation: int | None) -> None:
+        if generation is not None and generation != self._generation:
+            raise Abandoned
+
+    def _take(self, limit: int, generation: int, timeout_s: float | None) -> list[Letter]:
+        while True:
+            self._check(generation)
+            if self._control:
+                taken = list(self._control)
+                self._control.clear()
+                return taken
+            if self._user and not self._suspended:
+                user = self._user
+                return [user.popleft() for _ in range(min(limit, len(user)))]
+            if self._closed:
+                return []
+            self._idle = True
+            try:
+                if not self._condition.wait(timeout_s):
+                    return []
+            finally:
+                if generation == self._generation:
+                    self._idle = False
+
+    def _recall(self) -> None:
+        lent, self._lent = self._lent, deque()
+        self._return(lent)
+
+    def _return(self, letters: deque[Letter]) -> None:
+        """Empty the deque into the front of the lanes; its holder may be removing letters from it meanwhile."""
+        with contextlib.suppress(IndexError):
+            while True:
+                letter = letters.pop()
+                (self._control if letter.control else self._user).appendleft(letter)
+        self._condition.notify()
 
     # The owner
 
     def hand_over(self, generation: int) -> None:
-        """Give the mailbox to another generation; it starts with both lanes served."""
+        """Give the mailbox to another generation, with what its predecessor did not get to; both lanes are served."""
         with self._condition:
             self._generation = generation
             self._suspended = False
+            self._recall()
+            self._control = deque(one for one in self._control if one.generation in {None, generation})
             self._condition.notify_all()
 
     def close(self) -> list[Letter]:
@@ -225,8 +234,17 @@ class Mailbox:
     # Anybody
 
     @property
+    def generation(self) -> int:
+        """The generation that owns the mailbox."""
+        return self._generation
+
+    @property
     def capacity(self) -> int | None:
         return self._capacity
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     @property
     def suspended(self) -> bool:
@@ -249,10 +267,17 @@ class Mailbox:
     # pykka's inbox protocol, for an unsupervised actor
 
     def put(self, envelope: Envelope[Any], /) -> None:
-        if isinstance(envelope, Letter):
-            self.offer(envelope)
-        else:
-            self.offer(Letter(envelope.message, cast("Reply | None", envelope.reply_to)))
+        """Accept an envelope from a pykka reference.
+
+        Raises:
+            NotDelivered: the mailbox of a supervised actor is full or closed.
+        """
+        letter = envelope
+        if not isinstance(letter, Letter):
+            letter = Letter(envelope.message, cast("Reply | None", envelope.reply_to))
+        admission = self.offer(letter)
+        if not admission:
+            raise NotDelivered(f"mailbox {admission.value}")
 
     def get(self) -> Envelope[Any]:
         return self.take(1, self._generation)[0]

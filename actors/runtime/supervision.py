@@ -36,6 +36,8 @@ from actors.runtime.tree import (
 
 Step = tuple[Tree, tuple[Effect, ...]]
 
+UNDER_WAY = frozenset({Phase.STARTING, Phase.RUNNING})
+ALIVE = frozenset({Status.STARTING, Status.RUNNING, Status.STOPPING})
 SETTLED = frozenset({Status.RUNNING, Status.PARKED, Status.STOPPED})
 DOWN = frozenset({Status.WAITING, Status.PARKED, Status.STOPPED})
 
@@ -54,14 +56,15 @@ def step(tree: Tree, event: Event, now: float) -> Step:
         return tree, ()
     match event:
         case Started() if child.status is Status.STARTING:
-            return _advance(_put(tree, replace(child, status=Status.RUNNING, since=now)), now)
-        case StartFailed(error=error, exit_code=exit_code, retryable=retryable):
+            running = replace(child, status=Status.RUNNING, since=now, first_attempt=None)
+            return _advance(_put(tree, running), now)
+        case StartFailed(error=error, exit_code=exit_code, retryable=retryable) if child.status in ALIVE:
             return _start_failed(tree, child, error, exit_code, retryable, now)
-        case Exited(error=error):
+        case Exited(error=error) if child.status in ALIVE:
             return _exited(tree, child, error, now)
         case Overdue(what=what):
             return _overdue(tree, child, what, now)
-        case BackoffElapsed() if child.status is Status.RESTARTING and tree.phase is not Phase.STOPPING:
+        case BackoffElapsed() if child.status is Status.RESTARTING and tree.phase in UNDER_WAY:
             return _start(tree, child, now)
     return tree, ()
 
@@ -77,9 +80,7 @@ def _put(tree: Tree, child: Child) -> Tree:
 
 def _start(tree: Tree, child: Child, now: float) -> Step:
     first = now if child.first_attempt is None else child.first_attempt
-    started = replace(
-        child, status=Status.STARTING, generation=child.generation + 1, since=now, first_attempt=first
-    )
+    started = replace(child, status=Status.STARTING, generation=child.generation + 1, since=now, first_attempt=first)
     return _put(tree, started), (StartChild(child.spec.name, started.generation),)
 
 
@@ -102,14 +103,14 @@ def _start_failed(tree: Tree, child: Child, error: str, exit_code: int, retryabl
     child = replace(child, last_error=error, last_error_at=now)
     if tree.phase is Phase.STOPPING:
         return _stopped(tree, child, now)
-    if child.total_restarts or tree.phase is Phase.RUNNING:
-        return _restart(tree, child, now)
     spec = child.spec
     if retryable and child.first_attempt is not None and now - child.first_attempt < spec.start_retry_s:
         streak = child.streak + 1
         child = replace(child, status=Status.RESTARTING, since=now, streak=streak)
         again = BackoffElapsed(spec.name, child.generation)
         return _put(tree, child), (Schedule(min(1.0, backoff_s(spec, streak)), again, spec.backoff.jitter),)
+    if child.total_restarts or tree.phase is Phase.RUNNING:
+        return _restart(tree, child, now)
     if spec.start_failure is GiveUp.PARK:
         return _park(tree, child, now)
     tree = _put(tree, replace(child, status=Status.STOPPED, since=now))
@@ -123,9 +124,7 @@ def _exited(tree: Tree, child: Child, error: str | None, now: float) -> Step:
         return _stopped(tree, child, now)
     if child.status is Status.STOPPING:
         return _start(tree, child, now)
-    again = child.spec.restart is Restart.PERMANENT or (
-        child.spec.restart is Restart.TRANSIENT and error is not None
-    )
+    again = child.spec.restart is Restart.PERMANENT or (child.spec.restart is Restart.TRANSIENT and error is not None)
     if not again:
         tree = _put(tree, replace(child, status=Status.STOPPED, since=now))
         tree, effects = _advance(tree, now)
@@ -156,7 +155,7 @@ def _park(tree: Tree, child: Child, now: float) -> Step:
 
 
 def _restart_wanted(tree: Tree, child: Child, now: float) -> Step:
-    if tree.phase in {Phase.STOPPING, Phase.STOPPED}:
+    if tree.phase not in UNDER_WAY:
         return tree, ()
     fresh = replace(child, restarts=(), streak=0, total_restarts=child.total_restarts + 1)
     if child.status in {Status.PARKED, Status.STOPPED, Status.RESTARTING}:
@@ -186,7 +185,7 @@ def _overdue(tree: Tree, child: Child, what: str, now: float) -> Step:
 
 
 def _stop_tree(tree: Tree, why: str, exit_code: int, now: float) -> Step:
-    if tree.phase in {Phase.STOPPING, Phase.STOPPED}:
+    if tree.phase not in UNDER_WAY:
         return tree, ()
     tree = replace(tree, phase=Phase.STOPPING, why=why, exit_code=exit_code)
     return _retreat(tree, now)

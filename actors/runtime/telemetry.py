@@ -8,12 +8,12 @@ from typing import Any, Protocol
 class Snapshot(Protocol):
     """An immutable picture that an actor publishes of its own part of the world."""
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, now: float, /) -> dict[str, Any]:
         """Its part of the status document; `now` is the clock's monotonic seconds, for ages."""
 
 
 class Telemetry:
-    """Counters of one child over all its incarnations."""
+    """One incarnation's, with counters that go on from its predecessor's."""
 
     __slots__ = ("dead_letters", "failed", "handled", "handling", "handling_since", "snapshot")
 
@@ -24,3 +24,10 @@ class Telemetry:
         self.handling: str | None = None
         self.handling_since = 0.0
         self.snapshot: Snapshot | None = None
+
+    def successor(self) -> Telemetry:
+        """What the next incarnation writes to; what an abandoned one still writes is seen by nobody."""
+        fresh = Telemetry()
+        fresh.handled, fresh.failed, fresh.dead_letters = self.handled, self.failed, self.dead_letters
+        fresh.snapshot = self.snapshot
+        return fresh

@@ -32,8 +32,18 @@ from actors.messages import (
 )
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
+from actors.runtime.mailbox import Letter
 from actors.trading.events import Recorded, record_execution
-from actors.trading.portfolio import Portfolio, UnreadablePortfolio, apply, from_record, mark, open_portfolio, to_row
+from actors.trading.money import wire
+from actors.trading.portfolio import (
+    Portfolio,
+    UnreadablePortfolio,
+    apply,
+    from_record,
+    mark,
+    open_portfolio,
+    to_row,
+)
 
 STANDBY_EVERY_S = 3.0
 REMEMBERED = 20_000
@@ -47,17 +57,16 @@ class BrokerSnapshot:
     owner: str | None
     epoch: int | None
     mine: bool
-    realized_pnl: Decimal
-    unrealized_pnl: Decimal
+    portfolios: tuple[Portfolio, ...]
     signal_at: float | None
     pending: int
 
-    def as_status(self, now: float) -> dict[str, Any]:
+    def as_status(self, now: float, /) -> dict[str, Any]:
         return {
             "state": self.state,
             "lease": {"owner": self.owner, "epoch": self.epoch, "mine": self.mine},
-            "realized_pnl": str(self.realized_pnl),
-            "unrealized_pnl": str(self.unrealized_pnl),
+            "realized_pnl": wire(sum((one.realized_pnl for one in self.portfolios), Decimal())),
+            "unrealized_pnl": wire(sum((one.unrealized_pnl for one in self.portfolios), Decimal())),
             "last_signal_age_s": None if self.signal_at is None else round(now - self.signal_at, 3),
             "pending": self.pending,
         }
@@ -109,7 +118,7 @@ class TradingActor(ServiceActor):
         self._publish()
 
     def on_crash(self, message: Any, error: BaseException) -> None:
-        if isinstance(message, ExecuteSignal):
+        if isinstance(message, ExecuteSignal) and not isinstance(error, NotDelivered):
             self.context.telemetry.dead_letters += 1
             crashed = CrashedOn(message.delivery, self.context.name, describe(error))
             self.context.directory["gateway"].tell_control(crashed)
@@ -209,7 +218,7 @@ class TradingActor(ServiceActor):
         return known or open_portfolio(self._broker.name, strategy_id, self._starting_cash)
 
     def _tell(self, unit: CommitUnit) -> None:
-        if not self.context.directory["database"].tell(unit):
+        if not self.context.directory["database"].mailbox.offer(Letter(unit)):
             raise NotDelivered("the database's mailbox is full")
 
     def _settled(self, message: UnitsCommitted) -> None:
@@ -231,15 +240,13 @@ class TradingActor(ServiceActor):
         self._publish()
 
     def _publish(self) -> None:
-        portfolios = self._portfolios.values()
         self.context.publish(
             BrokerSnapshot(
                 self._state,
                 self._owner,
                 self._epoch,
                 self._token is not None,
-                sum((one.realized_pnl for one in portfolios), Decimal()),
-                sum((one.unrealized_pnl for one in portfolios), Decimal()),
+                tuple(self._portfolios.values()),
                 self._signal_at,
                 len(self._pending),
             )

@@ -42,9 +42,7 @@ class Recorded:
     timestamp: str
 
 
-def record_execution(
-    signal: Signal, execution: Execution, portfolio: Portfolio, now: datetime
-) -> tuple[Recorded, ...]:
+def record_execution(signal: Signal, execution: Execution, portfolio: Portfolio, now: datetime) -> tuple[Recorded, ...]:
     """The events of one execution, in order of publication; `portfolio` is the one after its fills.
 
     An order that the broker took is placed, then filled once per fill; one that it refused only fails. The

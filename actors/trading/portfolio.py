@@ -176,9 +176,7 @@ def from_record(broker: str, record: PortfolioData) -> Portfolio:
         cost = sum((position.cost_basis for position in positions.values()), ZERO)
         fees = sum((position.fees for position in positions.values()), ZERO)
         starting_cash = cash + cost - realized
-    return Portfolio(
-        broker, record.strategy_id, starting_cash, cash, realized, fees, MappingProxyType(positions)
-    )
+    return Portfolio(broker, record.strategy_id, starting_cash, cash, realized, fees, MappingProxyType(positions))
 
 
 def _unrealized(position: Position) -> Decimal:

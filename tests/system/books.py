@@ -27,7 +27,9 @@ class Account:
         return self.cash + held - STARTING_CASH
 
 
-def fold_signals(signals: list[dict[str, Any]], slippage_percent: str = "0.05", fee_percent: str = "0.1") -> dict[str, Account]:
+def fold_signals(
+    signals: list[dict[str, Any]], slippage_percent: str = "0.05", fee_percent: str = "0.1"
+) -> dict[str, Account]:
     """What the paper broker's books must be after the signals, in their order."""
     accounts: dict[str, Account] = defaultdict(Account)
     slippage, rate = Fraction(slippage_percent) / 100, Fraction(fee_percent) / 100

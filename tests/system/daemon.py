@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+import nats.errors
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -43,7 +45,7 @@ def eventually(what: Callable[[], Any], timeout_s: float = 20.0, every_s: float 
         try:
             result = what()
             problem: object = result
-        except (OSError, http.client.HTTPException, AssertionError, KeyError, ValueError) as error:
+        except (OSError, http.client.HTTPException, nats.errors.Error, AssertionError, KeyError, ValueError) as error:
             result, problem = None, error
         if result:
             return result
@@ -63,7 +65,11 @@ class Daemon:
     def start(self) -> Self:
         """Start the process and do not wait."""
         with self.log_path.open("ab") as log:
-            command = [sys.executable, "-c", "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))"]
+            command = [
+                sys.executable,
+                "-c",
+                "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))",
+            ]
             self.process = subprocess.Popen(command, cwd=CHECKOUT, env=self._environment, stdout=log, stderr=log)
         return self
 

@@ -55,7 +55,12 @@ def envelope(kind: str, data: dict[str, Any], broker: str = "paper", **changes: 
 
 
 def signal(
-    side: str = "BUY", quantity: int = 10, price: str | None = "100", strategy: str = "s1", token: int = 1001, **changes: Any
+    side: str = "BUY",
+    quantity: int = 10,
+    price: str | None = "100",
+    strategy: str = "s1",
+    token: int = 1001,
+    **changes: Any,
 ) -> dict[str, Any]:
     """A validated signal."""
     original = {
@@ -80,7 +85,9 @@ def signal(
 
 def tick(token: int, price: str) -> dict[str, Any]:
     """A market tick."""
-    return envelope("market_tick", {"instrument_token": token, "last_price": price, "timestamp": now()}, broker="shared")
+    return envelope(
+        "market_tick", {"instrument_token": token, "last_price": price, "timestamp": now()}, broker="shared"
+    )
 
 
 def session_save(user: str, access_token: str, **data: Any) -> dict[str, Any]:
@@ -139,6 +146,24 @@ def read(url: str, stream: str) -> list[tuple[str, dict[str, Any], dict[str, str
         return found
 
     return with_client(url, work)
+
+
+def delete_consumer(url: str, stream: str, consumer: str) -> None:
+    """Delete a consumer under whoever pulls it."""
+
+    async def work(client: Client) -> None:
+        await client.jetstream().delete_consumer(stream, consumer)
+
+    with_client(url, work)
+
+
+def delete_stream(url: str, stream: str) -> None:
+    """Delete a stream with all it holds."""
+
+    async def work(client: Client) -> None:
+        await client.jetstream().delete_stream(stream)
+
+    with_client(url, work)
 
 
 def empty(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes by the streams: a dead letter with its reason and the original bytes, and the next message is handled."""
+"""Bad input of every kind: a dead letter with its reason and the original bytes; the next message is handled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ BAD_SIGNALS: dict[str, tuple[bytes, str]] = {
     "NaN": (json.dumps(streams.signal()).replace('"100"', "NaN").encode(), "not JSON"),
     "a decimal that is no number": (json.dumps(streams.signal(price="NaN")).encode(), "price"),
     "a NUL character": (json.dumps(streams.signal(strategy="a\0b")).encode(), "NUL"),
-    "a missing field": (json.dumps(changed(streams.signal(), "correlation_id", ...)).encode(), "correlation_id"),
+    "a missing field": (
+        json.dumps(changed(streams.signal(), "correlation_id", ...)).encode(),
+        "correlation_id",
+    ),
     "an id too long": (json.dumps(changed(streams.signal(), "id", "x" * 65)).encode(), "id"),
     "a wrong type": (json.dumps(changed(streams.signal(), "type", "market_tick")).encode(), "type"),
     "another broker": (json.dumps(streams.signal(broker="zerodha")).encode(), "broker"),
@@ -104,7 +107,10 @@ def test_the_signal_that_crashes_the_actor_again_is_a_dead_letter(
         status = daemon.status()
         assert status["state"] == "degraded"
         assert any("trading.paper is parked" in reason for reason in status["why_not_ready"])
-        assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {"auth", "gateway"}
+        assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {
+            "auth",
+            "gateway",
+        }
 
         execute(database_url, "DELETE FROM portfolio_snapshots")
         daemon.request("POST", "/children/trading.paper/restart")

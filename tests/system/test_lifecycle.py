@@ -109,9 +109,7 @@ def test_an_external_database_that_is_not_at_head_is_refused_with_the_command_to
     assert "Traceback" not in daemon.log()
 
 
-def test_a_database_without_tables_is_migrated_when_asked(
-    tmp_path: Path, postgres_url: str, streams_url: str
-) -> None:
+def test_a_database_without_tables_is_migrated_when_asked(tmp_path: Path, postgres_url: str, streams_url: str) -> None:
     execute(postgres_url, "CREATE DATABASE to_migrate")
     url = with_database(postgres_url, "to_migrate")
     with Daemon(
@@ -148,7 +146,8 @@ def test_an_unknown_broker_is_parked_alone(tmp_path: Path, database_url: str, st
         TRADING__NOBODY__ENABLED="true",
     ).start()
     try:
-        eventually(lambda: daemon.status()["state"] == "degraded")
+        eventually(lambda: daemon.status()["nats"]["state"] == "up")
+        assert daemon.status()["state"] == "degraded"
         assert daemon.child("trading.nobody")["state"] == "parked"
         assert "nobody" in daemon.child("trading.nobody")["last_error"]
         streams.publish(streams_url, "paper.signals.validated", [streams.signal()])

@@ -89,6 +89,27 @@ def test_the_daemon_is_ready_only_once_nats_is_there(
         daemon.kill()
 
 
+def test_a_deleted_consumer_is_made_again(daemon: Daemon, postgres: EmbeddedPostgres, nats: EmbeddedNats) -> None:
+    first, second = a_crowd(20), a_crowd(20)
+    streams.publish(nats.url, "paper.signals.validated", first)
+    eventually(lambda: books.count_events(postgres.url).get("order_filled") == 20)
+
+    streams.delete_consumer(nats.url, "PAPER_SIGNALS", "trading-paper")
+    streams.publish(nats.url, "paper.signals.validated", second)
+
+    assert_each_counted_once(postgres.url, nats.url, first + second)
+
+
+def test_a_deleted_stream_is_made_again_and_nothing_committed_stays_unpublished(
+    daemon: Daemon, postgres: EmbeddedPostgres, nats: EmbeddedNats
+) -> None:
+    streams.delete_stream(nats.url, "PAPER_ORDERS")
+
+    streams.publish(nats.url, "paper.signals.validated", a_crowd(20))
+
+    eventually(lambda: streams.count(nats.url, "PAPER_ORDERS") == 60)
+
+
 def test_a_full_stop_under_load_is_clean_and_loses_nothing(
     daemon: Daemon, postgres: EmbeddedPostgres, nats: EmbeddedNats
 ) -> None:

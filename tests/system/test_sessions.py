@@ -7,6 +7,8 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography.fernet import Fernet
+
 from tests.conftest import execute
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
@@ -23,7 +25,9 @@ def test_64_publishers_for_8_users_leave_8_rows_each_the_newest_save(
     together = threading.Barrier(64)
 
     def save(publisher: int) -> None:
-        saves = [streams.session_save(f"user{n % 8}", f"token-{publisher}-{n}") for n in range(publisher, publisher + 8)]
+        saves = [
+            streams.session_save(f"user{n % 8}", f"token-{publisher}-{n}") for n in range(publisher, publisher + 8)
+        ]
         together.wait(30)
         streams.publish(streams_url, "auth.sessions.save", saves)
 
@@ -95,9 +99,7 @@ def test_a_save_that_comes_again_does_not_take_the_session_back_in_time(
     assert tokens(database_url) == {"u1": "new", "u2": "last"}
 
 
-def test_the_stored_session_is_loaded_before_the_health_checks_run(
-    idle_daemon: Daemon, streams_url: str
-) -> None:
+def test_the_stored_session_is_loaded_before_the_health_checks_run(idle_daemon: Daemon, streams_url: str) -> None:
     expires_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     with idle_daemon:
         message = streams.session_save("u1", "token", broker="paper", expires_at=expires_at)
@@ -131,8 +133,6 @@ def test_an_ended_session_is_not_loaded_again(idle_daemon: Daemon, streams_url: 
 def test_a_token_is_sealed_in_the_database_when_keys_are_set(
     tmp_path: Any, database_url: str, streams_url: str
 ) -> None:
-    from cryptography.fernet import Fernet
-
     key = Fernet.generate_key().decode()
     servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
     with Daemon(tmp_path / "state", AUTH__TOKEN_KEYS=key, **servers) as daemon:

@@ -48,7 +48,11 @@ def test_a_signal_becomes_rows_books_and_messages(daemon: Daemon, database_url: 
     eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
     assert_each_counted_once(database_url, streams_url, [sent])
     placed, filled, snapshot = [message for _, message, _ in streams.read(streams_url, "PAPER_ORDERS")]
-    assert [placed["type"], filled["type"], snapshot["type"]] == ["order_placed", "order_filled", "pnl_snapshot"]
+    assert [placed["type"], filled["type"], snapshot["type"]] == [
+        "order_placed",
+        "order_filled",
+        "pnl_snapshot",
+    ]
     assert Decimal(filled["data"]["fill_price"]) == Decimal("100.05")
     assert Decimal(filled["data"]["fees"]) == Decimal("1.0005")
     assert filled["correlation_id"] == sent["correlation_id"]
@@ -117,9 +121,7 @@ def test_a_duplicate_unknown_to_the_actor_is_found_by_the_inbox(
     eventually(lambda: daemon.child("trading.paper")["restarts"] == 1)
 
     later = [streams.signal(quantity=number) for number in range(1, 20)]
-    streams.publish(
-        streams_url, "paper.signals.validated", [streams.json.dumps(sent).encode(), *later]
-    )
+    streams.publish(streams_url, "paper.signals.validated", [streams.json.dumps(sent).encode(), *later])
 
     eventually(lambda: books.count_events(database_url).get("order_filled") == 20)
     assert_each_counted_once(database_url, streams_url, [sent, *later])
