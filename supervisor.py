@@ -42,7 +42,7 @@ from actors.auth import AuthActor
 from actors.brokers.registry import find_broker
 from actors.checks import checks
 from actors.control import ControlActor
-from actors.database import DatabaseActor
+from actors.database.actor import DatabaseActor
 from actors.gateway.actor import GatewayActor
 from actors.gateway.codec import decode_session_request
 from actors.gateway.embedded import EmbeddedNats

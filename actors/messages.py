@@ -396,9 +396,10 @@ class GetOutbox:
 
 @dataclass(frozen=True, slots=True)
 class OutboxLoaded:
-    """Unpublished batches, oldest first."""
+    """Unpublished batches, oldest first; `since` is when the first was committed."""
 
     batches: tuple[OutboxBatch, ...]
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

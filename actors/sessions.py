@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from actors.errors import TryAgain
+from actors.errors import SessionNotFound
 from actors.messages import Reply, SaveSession, SessionRow, StoredSession
 
 MARKET_ZONE = ZoneInfo("Asia/Kolkata")
@@ -113,7 +113,7 @@ def shown(session: StoredSession, now: datetime) -> dict[str, Any]:
 def answer(reply: Reply, session: StoredSession | None) -> None:
     """Complete the request that changed a session."""
     if session is None:
-        reply.fail(TryAgain("the session was not stored"))
+        reply.fail(SessionNotFound("no session is stored for that user"))
     else:
         reply.complete(session)
 

@@ -219,13 +219,10 @@ class GatewayActor(ServiceActor):
             self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
 
     def _outbox_loaded(self, message: OutboxLoaded) -> None:
-        def publish() -> None:
-            for batch in message.batches:
-                self._running.publisher.add(batch)
-
-        if message.batches:
+        if message.since is not None:
+            since = message.since
             self.log.info("publishing what an earlier process left", batches=len(message.batches))
-        self._call(publish)
+            self._call(lambda: self._running.resume(message.batches, since))
 
     def _ticks(self) -> Ticks:
         prices = {} if self._inbound is None else dict(self._inbound.prices)

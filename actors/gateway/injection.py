@@ -60,7 +60,7 @@ def publish(
     messages: Iterable[OutboundMessage],
     *,
     rate: float | None = None,
-    on_ack: Callable[[Ack], None] = lambda ack: None,
+    on_ack: Callable[[Ack], None] | None = None,
 ) -> int:
     """Publish in order, many in flight, and return how many were acknowledged: all.
 
@@ -70,7 +70,8 @@ def publish(
     Raises:
         InjectionError: not connected, no stream takes the subject, or an acknowledgement did not come.
     """
-    return asyncio.run(_connected(settings, servers, lambda client: _publish(client, messages, rate, on_ack)))
+    note = on_ack or _ignore
+    return asyncio.run(_connected(settings, servers, lambda client: _publish(client, messages, rate, note)))
 
 
 def read_stream(settings: NatsSettings, servers: list[str], stream: str) -> list[Stored]:
@@ -82,9 +83,7 @@ def read_stream(settings: NatsSettings, servers: list[str], stream: str) -> list
     return asyncio.run(_connected(settings, servers, lambda client: _read(client.jetstream(), stream)))
 
 
-async def _connected(
-    settings: NatsSettings, servers: list[str], work: Callable[[Client], Awaitable[Result]]
-) -> Result:
+async def _connected(settings: NatsSettings, servers: list[str], work: Callable[[Client], Awaitable[Result]]) -> Result:
     try:
         client = await asyncio.wait_for(connect(settings, servers, "alpha-panda/console", None), 2 * len(servers) + 3)
     except _NATS_ERRORS as error:
@@ -125,9 +124,7 @@ async def _publish(
     return sent
 
 
-async def _settle(
-    message: OutboundMessage, future: asyncio.Future[PubAck], on_ack: Callable[[Ack], None]
-) -> None:
+async def _settle(message: OutboundMessage, future: asyncio.Future[PubAck], on_ack: Callable[[Ack], None]) -> None:
     try:
         ack = await asyncio.wait_for(future, STALL_S)
     except TimeoutError:
@@ -142,18 +139,26 @@ async def _settle(
 async def _read(js: JetStreamContext, stream: str) -> list[Stored]:
     try:
         config = ConsumerConfig(
-            ack_policy=AckPolicy.NONE, deliver_policy=DeliverPolicy.ALL, inactive_threshold=30.0, mem_storage=True
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.ALL,
+            inactive_threshold=30.0,
+            mem_storage=True,
         )
         consumer = await js.add_consumer(stream, config)
     except NotFoundError:
         raise InjectionError(f"there is no stream {stream}; the daemon makes it when its broker runs") from None
     subscription = await js.pull_subscribe_bind(consumer=consumer.name, stream=stream)
-    expected, stored = consumer.num_pending or 0, []
+    expected = consumer.num_pending or 0
+    stored: list[Stored] = []
     while len(stored) < expected:
         for message in await subscription.fetch(min(FETCH, expected - len(stored)), timeout=STALL_S):
             headers = message.headers or {}
             stored.append(Stored(message.subject, headers.get("Nats-Msg-Id"), message.data))
     return stored
+
+
+def _ignore(_: Ack) -> None:
+    """For callers that only want the count."""
 
 
 def _reason(error: BaseException) -> str:

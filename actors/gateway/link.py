@@ -7,6 +7,7 @@ import contextlib
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import nats.errors
@@ -28,7 +29,8 @@ from actors.gateway.connection import (
 from actors.gateway.inbound import Inbound, NatsReply
 from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
-from actors.messages import Delivery
+from actors.gateway.resumption import unpublished
+from actors.messages import Delivery, OutboxBatch
 from settings import NatsSettings
 
 RETRY_S = 0.5
@@ -69,6 +71,7 @@ class Link:
         self._lost = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._stopping = False
+        self._left: tuple[tuple[OutboxBatch, ...], datetime] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
         self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
@@ -96,6 +99,7 @@ class Link:
         self._client = client = await asyncio.wait_for(connecting, 2 * len(self._servers) + 3)
         await self._ensure_streams()
         await self.publisher.attach(client)
+        await self._publish_left()
         await self._answer_requests(client)
         await self._pull_ticks(client)
         await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
@@ -133,6 +137,12 @@ class Link:
         puller = self._pullers.pop(subjects.signals_consumer(broker), None)
         if puller is not None:
             self._spawn(puller.stop())
+
+    def resume(self, batches: Sequence[OutboxBatch], since: datetime) -> None:
+        """Publish what an earlier process left in the outbox since that time."""
+        self._left = (tuple(batches), since)
+        if self._client is not None and self._client.is_connected:
+            self._spawn(self._publish_left())
 
     def settle(self, deliveries: Sequence[Delivery], verb: bytes) -> None:
         """Acknowledge, end or release deliveries; the last one's acknowledgement is confirmed by the server."""
@@ -193,6 +203,18 @@ class Link:
     async def _ensure_streams(self) -> None:
         assert self._client is not None
         await ensure_streams(self._client.jetstream(), self._specs)
+
+    async def _publish_left(self) -> None:
+        if self._left is None or self._client is None:
+            return
+        batches, since = self._left
+        self._left = None
+        try:
+            for batch in await unpublished(self._client.jetstream(), self._specs, batches, since):
+                self.publisher.add(batch)
+        except NATS_ERRORS:
+            self._left = (batches, since)
+            raise
 
     async def _pull_broker(self, broker: str) -> None:
         """Pull the broker's signals once the ticks are as new as the stream has them."""

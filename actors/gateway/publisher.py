@@ -59,7 +59,9 @@ class Publisher:
 
     def add(self, batch: OutboxBatch) -> None:
         """Publish the batch; one that is already known is ignored."""
-        if batch.id not in self._waiting:
+        if not batch.messages:
+            self._report_soon(batch.id)
+        elif batch.id not in self._waiting:
             self._waiting[batch.id] = batch
             self._missing[batch.id] = len(batch.messages)
             self._unsent.append(batch)
@@ -158,9 +160,12 @@ class Publisher:
         self._missing[batch_id] -= 1
         if self._missing[batch_id] == 0:
             del self._missing[batch_id], self._waiting[batch_id]
-            if not self._done:
-                self._loop.call_soon(self._report)
-            self._done.append(batch_id)
+            self._report_soon(batch_id)
+
+    def _report_soon(self, batch_id: str) -> None:
+        if not self._done:
+            self._loop.call_soon(self._report)
+        self._done.append(batch_id)
 
     def _report(self) -> None:
         done, self._done = self._done, []

@@ -14,6 +14,8 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from actors.gateway import subjects
+
 T = TypeVar("T")
 
 
@@ -153,6 +155,18 @@ def delete_consumer(url: str, stream: str, consumer: str) -> None:
 
     async def work(client: Client) -> None:
         await client.jetstream().delete_consumer(stream, consumer)
+
+    with_client(url, work)
+
+
+def make_orders_stream(url: str, duplicate_window_s: float) -> None:
+    """The paper broker's stream of orders, forgetting message ids sooner than the service asks for."""
+    spec = next(spec for spec in subjects.streams(["paper"]) if spec.name == "PAPER_ORDERS")
+
+    async def work(client: Client) -> None:
+        await client.jetstream().add_stream(
+            name=spec.name, subjects=list(spec.subjects), max_age=spec.max_age_s, duplicate_window=duplicate_window_s
+        )
 
     with_client(url, work)
 

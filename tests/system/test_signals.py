@@ -163,6 +163,26 @@ def test_kill_9_in_the_middle_of_2000_signals_loses_and_repeats_nothing(
     assert execute(database_url, "SELECT count(*) FROM inbox WHERE consumer = 'trading-paper'") == [(2000,)]
 
 
+def test_what_was_published_before_a_crash_is_not_published_again_after_the_duplicate_window(
+    idle_daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    streams.make_orders_stream(streams_url, duplicate_window_s=0.1)
+    with idle_daemon:
+        streams.publish(streams_url, "paper.signals.validated", a_crowd(10))
+        eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 30)
+        assert idle_daemon.stop() == 0
+    held = streams.read(streams_url, "PAPER_ORDERS")
+    unsent = streams.envelope("order_failed", {})
+    left = [(subject, message["id"], streams.json.dumps(message)) for subject, message, _ in held]
+    left.append(("paper.orders.failed", unsent["id"], streams.json.dumps(unsent)))
+    encoded = streams.json.dumps(left).encode().hex()
+    execute(database_url, f"INSERT INTO outbox (id, messages) VALUES (gen_random_uuid(), '\\x{encoded}')")
+
+    with idle_daemon:
+        eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(0,)])
+        assert streams.count(streams_url, "PAPER_ORDERS") == 31
+
+
 def test_the_outbox_is_empty_once_all_is_published(daemon: Daemon, database_url: str, streams_url: str) -> None:
     streams.publish(streams_url, "paper.signals.validated", a_crowd(50))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from actors.commit import Books, Plan, coalesce, decode_outbox, encode_outbox, plan, poisoned
+from actors.database.commit import Plan, decode_outbox, poisoned
+from actors.database.leases import Leases
+from actors.database.snapshot import DatabaseSnapshot
+from actors.database.transaction import Written, write
 from actors.errors import StartRefused, TryAgain
 from actors.messages import (
     BooksHeld,
     BooksInvalidated,
-    BooksOpened,
     Committed,
     CommitUnit,
     GetOutbox,
@@ -21,65 +21,22 @@ from actors.messages import (
     OutboxBatch,
     OutboxLoaded,
     OutboxPublished,
-    PortfolioData,
     RenewLeases,
     RetryCommit,
     SessionsStored,
-    StoredSession,
     UnitsCommitted,
 )
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 from actors.runtime.mailbox import Letter
-from actors.sessions import answer, as_stored
+from actors.sessions import answer
 from persistence.database import Database
 from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, Unavailable
 from persistence.migration import heads
-from persistence.unit_of_work import UnitOfWork
 
-LEASE_TTL_S = 10.0
 RENEW_EVERY_S = 3.0
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseSnapshot:
-    """The database's part of the status."""
-
-    state: str
-    url: str
-    embedded: bool
-    schema: str
-    commits: int
-    rows: int
-    committed_at: float | None
-    error: str | None
-    events: dict[str, dict[str, int]]
-
-    def as_status(self, now: float, /) -> dict[str, Any]:
-        age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
-        return {
-            "state": self.state,
-            "url": self.url,
-            "embedded": self.embedded,
-            "schema": self.schema,
-            "last_commit_age_s": age_s,
-            "commits": self.commits,
-            "rows": self.rows,
-            "error": self.error,
-            "events": self.events,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One committed transaction: what became of its units, the batch to publish, the sessions as they stand."""
-
-    plan: Plan
-    outbox: OutboxBatch | None
-    sessions: dict[str, StoredSession]
-    rows: int
 
 
 class DatabaseActor(ServiceActor):
@@ -108,11 +65,8 @@ class DatabaseActor(ServiceActor):
         super().__init__(context)
         self._database = database
         self._embedded = embedded
-        self._node = node
-        self._owner = f"{node}:{incarnation}"
         self._migrate = migrate
-        self._books: dict[str, Books] = {}
-        self._tokens = context.generation * 1_000_000
+        self._leases = Leases(database, node, incarnation, context.generation * 1_000_000)
         self._parked: list[CommitUnit] = []
         self._retry_s = RETRY_MIN_S
         self._commits = 0
@@ -149,16 +103,18 @@ class DatabaseActor(ServiceActor):
         self._publish()
 
     def on_stop(self) -> None:
-        units = [letter.message for letter in self._leftovers() if isinstance(letter.message, CommitUnit)]
+        left = [letter.message for letter in self._leftovers()]
+        units = [message for message in left if isinstance(message, CommitUnit)]
         if units and not self._parked:
             self._commit(units)
+        published = [one for message in left if isinstance(message, OutboxPublished) for one in message.ids]
         try:
-            with self._database.writer_unit() as unit:
-                for broker, books in self._books.items():
-                    unit.leases.release(broker, self._owner, books.epoch)
-                unit.commit()
+            with self._database.writer_unit() as work:
+                work.outbox.delete(published)
+                work.commit()
+            self._leases.give_back()
         except (Unavailable, Conflict) as error:
-            self.log.warning("leases not released, they will expire", reason=str(error))
+            self.log.warning("leases not given back, they will expire", reason=str(error))
 
     def _leftovers(self) -> list[Letter]:
         left: list[Letter] = []
@@ -170,7 +126,7 @@ class DatabaseActor(ServiceActor):
 
     def on_letters(self, letters: deque[Letter]) -> bool:
         while letters:
-            units = _units(letters)
+            units = take_units(letters)
             if units:
                 self._measured(units)
             elif not self.serve(letters.popleft()):
@@ -214,60 +170,13 @@ class DatabaseActor(ServiceActor):
 
     def _commit(self, units: list[CommitUnit]) -> None:
         try:
-            result = self._write(units)
+            written = write(self._database, units, self._leases.books)
         except (Unavailable, Conflict) as error:
             self._park(units, error)
         except Poison as error:
             self._isolate(units, error)
         else:
-            self._announce(result)
-
-    def _write(self, units: list[CommitUnit]) -> Written:
-        """Write the units in one transaction; those whose books turn out to differ half way are left out."""
-        with self._database.writer_unit() as work:
-            books = self._fenced(work, units)
-            admitted = plan(units, books, None)
-            new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
-            done = plan(units, books, new)
-            if len(done.accepted) == len(admitted.accepted):
-                outbox, sessions, rows = self._effects(work, done)
-                work.commit()
-                return Written(done, outbox, sessions, rows)
-        refused = {id(unit) for unit in done.refused}
-        written = self._write([unit for unit in units if id(unit) not in refused])
-        again = written.plan
-        both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
-        return replace(written, plan=both)
-
-    def _fenced(self, work: UnitOfWork, units: list[CommitUnit]) -> dict[str, Books]:
-        """The books among those the units touch whose lease is still ours; no takeover can happen until the commit."""
-        wanted = {unit.broker for unit in units if unit.broker and unit.books_token is not None}
-        held = [(broker, self._books[broker].epoch) for broker in sorted(wanted) if broker in self._books]
-        valid = work.leases.fence(held) if held else set()
-        return {broker: self._books[broker] for broker in valid}
-
-    def _effects(self, work: UnitOfWork, done: Plan) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
-        effects = coalesce(done.fresh)
-        records = []
-        if effects.events:
-            work.events.add(effects.events)
-        if effects.portfolios:
-            work.portfolios.upsert(effects.portfolios)
-        if effects.sessions:
-            records += work.sessions.upsert(effects.sessions)
-        if effects.invalidations:
-            records += work.sessions.invalidate(effects.invalidations)
-        if effects.dead_letters:
-            work.dead_letters.add(effects.dead_letters)
-        outbox = OutboxBatch(str(uuid.uuid4()), effects.outbound) if effects.outbound else None
-        if outbox is not None:
-            work.outbox.add(uuid.UUID(outbox.id), encode_outbox(outbox.messages))
-        sessions = {record.user_id: as_stored(record) for record in records}
-        for user_id in {unit.session_user for unit in done.accepted if unit.reply} - sessions.keys() - {None}:
-            record = work.sessions.get(str(user_id))
-            if record is not None:
-                sessions[record.user_id] = as_stored(record)
-        return outbox, sessions, effects.rows + len(done.fresh) + (outbox is not None)
+            self._announce(written)
 
     def _announce(self, written: Written) -> None:
         done, outbox, directory = written.plan, written.outbox, self.context.directory
@@ -292,13 +201,11 @@ class DatabaseActor(ServiceActor):
 
     def _invalidate(self, done: Plan) -> None:
         outdated = {(unit.broker, unit.books_token) for unit in done.refused}
-        for broker in done.diverged:
-            books = self._books.pop(broker, None)
-            if books is not None:
-                outdated.add((broker, books.token))
+        outdated |= {(broker, self._leases.close(broker)) for broker in done.diverged}
         for name, token in outdated:
-            message = BooksInvalidated(str(name), token or 0, "memory and books differ, or the lease is lost")
-            self.context.directory[f"trading.{name}"].tell_control(message)
+            if token is not None:
+                message = BooksInvalidated(str(name), token, "memory and books differ, or the lease is lost")
+                self.context.directory[f"trading.{name}"].tell_control(message)
 
     def _isolate(self, units: list[CommitUnit], error: Poison) -> None:
         """Halve the batch until the poison stands alone; it becomes a dead letter, everything else is written."""
@@ -316,7 +223,7 @@ class DatabaseActor(ServiceActor):
         self.log.error("poison", consumer=unit.consumer, message_id=unit.message_id, reason=str(error))
         self._commit([poisoned(unit, str(error), type(error).__name__)])
         if self._parked:
-            self._parked = units
+            self._parked = list(units)
         elif unit.broker is not None and unit.books_token is not None:
             settled = UnitsCommitted(unit.books_token, (unit.message_id,))
             self.context.directory[f"trading.{unit.broker}"].tell_control(settled)
@@ -355,38 +262,21 @@ class DatabaseActor(ServiceActor):
 
     def _open_books(self, message: OpenBooks) -> None:
         broker = message.broker
-        with self._database.writer_unit() as work:
-            lease = work.leases.acquire(broker, self._owner, self._node, LEASE_TTL_S)
-            holder = lease or work.leases.holder(broker)
-            records = work.portfolios.load(broker) if lease else []
-            if lease and broker not in self._events:
+        opened = self._leases.open(broker)
+        if isinstance(opened, BooksHeld):
+            self._events.pop(broker, None)
+        elif broker not in self._events:
+            with self._database.read_unit() as work:
                 self._events[broker] = Counter(work.events.count_by_type(broker))
-            work.commit()
-        answer = self.context.directory[message.reply_to]
-        if lease is None:
-            self._books.pop(broker, None)
-            if holder is not None:
-                answer.tell_control(BooksHeld(broker, holder.owner, holder.epoch))
-            return
-        self._tokens += 1
-        self._books[broker] = Books(self._tokens, lease.epoch)
-        portfolios = tuple(
-            PortfolioData(one.strategy_id, one.positions, one.total_realized_pnl, one.cash) for one in records
-        )
-        answer.tell_control(BooksOpened(broker, self._tokens, lease.owner, lease.epoch, portfolios))
+        self.context.directory[message.reply_to].tell_control(opened)
         self._publish()
 
     def _renew(self, _: RenewLeases) -> None:
         self.context.after(RENEW_EVERY_S, RenewLeases())
-        if not self._books or self._away is not None:
+        if self._away is not None:
             return
-        lost = []
         try:
-            with self._database.writer_unit() as work:
-                for broker, books in sorted(self._books.items()):
-                    if not work.leases.renew(broker, self._owner, books.epoch, LEASE_TTL_S):
-                        lost.append(broker)
-                work.commit()
+            lost = self._leases.renew()
         except (Unavailable, Conflict) as error:
             self._park([], error)
             return
@@ -397,12 +287,13 @@ class DatabaseActor(ServiceActor):
     def _get_outbox(self, message: GetOutbox) -> None:
         with self._database.read_unit() as work:
             records = work.outbox.load(10_000)
+        since = records[0].created_at if records else None
         batches = tuple(OutboxBatch(str(record.id), decode_outbox(record.messages)) for record in records)
-        self.context.directory[message.reply_to].tell_control(OutboxLoaded(batches))
+        self.context.directory[message.reply_to].tell_control(OutboxLoaded(batches, since))
 
     def _outbox_published(self, message: OutboxPublished) -> None:
         with self._database.writer_unit() as work:
-            work.outbox.delete([uuid.UUID(one) for one in message.ids])
+            work.outbox.delete(message.ids)
             work.commit()
 
     def _publish(self) -> None:
@@ -421,7 +312,7 @@ class DatabaseActor(ServiceActor):
         )
 
 
-def _units(letters: deque[Letter]) -> list[CommitUnit]:
+def take_units(letters: deque[Letter]) -> list[CommitUnit]:
     """Take the units at the front; one that ends a session stands alone, as it may follow a save of the same user."""
     units: list[CommitUnit] = []
     while letters and isinstance(letters[0].message, CommitUnit):

@@ -1,0 +1,35 @@
+"""What the writer shows of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSnapshot:
+    """The database's part of the status."""
+
+    state: str
+    url: str
+    embedded: bool
+    schema: str
+    commits: int
+    rows: int
+    committed_at: float | None
+    error: str | None
+    events: dict[str, dict[str, int]]
+
+    def as_status(self, now: float, /) -> dict[str, Any]:
+        age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
+        return {
+            "state": self.state,
+            "url": self.url,
+            "embedded": self.embedded,
+            "schema": self.schema,
+            "last_commit_age_s": age_s,
+            "commits": self.commits,
+            "rows": self.rows,
+            "error": self.error,
+            "events": self.events,
+        }

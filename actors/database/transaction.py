@@ -1,0 +1,78 @@
+"""One group commit: many units of work in one transaction, the lease fence first."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from actors.database.commit import Books, Plan, coalesce, encode_outbox, plan
+from actors.messages import CommitUnit, OutboxBatch, StoredSession
+from actors.sessions import as_stored
+from persistence.database import Database
+from persistence.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One committed transaction: what became of its units, the batch to publish, the sessions as they stand."""
+
+    plan: Plan
+    outbox: OutboxBatch | None
+    sessions: dict[str, StoredSession]
+    rows: int
+
+
+def write(database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books]) -> Written:
+    """Write the units in one transaction; those whose books turn out to differ half way are left out.
+
+    Raises:
+        Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
+        Poison: one of the units, at least, cannot be written.
+    """
+    with database.writer_unit() as work:
+        books = _fenced(work, units, open_books)
+        admitted = plan(units, books, None)
+        new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
+        done = plan(units, books, new)
+        if len(done.accepted) == len(admitted.accepted):
+            outbox, sessions, rows = _effects(work, done)
+            work.commit()
+            return Written(done, outbox, sessions, rows)
+    refused = {id(unit) for unit in done.refused}
+    written = write(database, [unit for unit in units if id(unit) not in refused], open_books)
+    again = written.plan
+    both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
+    return replace(written, plan=both)
+
+
+def _fenced(work: UnitOfWork, units: Sequence[CommitUnit], open_books: Mapping[str, Books]) -> dict[str, Books]:
+    """The books among those the units touch whose lease is still ours; no takeover can happen until the commit."""
+    wanted = {unit.broker for unit in units if unit.broker and unit.books_token is not None}
+    held = [(broker, open_books[broker].epoch) for broker in sorted(wanted) if broker in open_books]
+    valid = work.leases.fence(held) if held else set()
+    return {broker: open_books[broker] for broker in valid}
+
+
+def _effects(work: UnitOfWork, done: Plan) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
+    effects = coalesce(done.fresh)
+    records = []
+    if effects.events:
+        work.events.add(effects.events)
+    if effects.portfolios:
+        work.portfolios.upsert(effects.portfolios)
+    if effects.sessions:
+        records += work.sessions.upsert(effects.sessions)
+    if effects.invalidations:
+        records += work.sessions.invalidate(effects.invalidations)
+    if effects.dead_letters:
+        work.dead_letters.add(effects.dead_letters)
+    outbox = OutboxBatch(str(uuid.uuid4()), effects.outbound) if effects.outbound else None
+    if outbox is not None:
+        work.outbox.add(outbox.id, encode_outbox(outbox.messages))
+    sessions = {record.user_id: as_stored(record) for record in records}
+    for user_id in {unit.session_user for unit in done.accepted if unit.reply} - sessions.keys() - {None}:
+        record = work.sessions.get(str(user_id))
+        if record is not None:
+            sessions[record.user_id] = as_stored(record)
+    return outbox, sessions, effects.rows + len(done.fresh) + (outbox is not None)
