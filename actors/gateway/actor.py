@@ -145,8 +145,18 @@ class GatewayActor(ServiceActor):
 
     async def _main(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        self._inbound = Inbound(self.context.directory, self._release, self._published, self._status)
-        self._link = Link(self._settings, self._servers(), self._brokers, self._inbound, CREDIT, self._noted)
+        directory = self.context.directory
+        self._inbound = Inbound(directory, self._release, self._published)
+        self._link = Link(
+            self._settings,
+            self._servers(),
+            self._brokers,
+            self._inbound,
+            directory,
+            self._status,
+            credit=CREDIT,
+            on_state=self._noted,
+        )
         reporter = self._loop.create_task(self._report())
         ready.set()
         await self._link.run()

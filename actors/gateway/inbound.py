@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import structlog
 from nats.aio.msg import Msg
 
@@ -14,32 +12,16 @@ from actors.dead_letter import dead_letter_unit
 from actors.gateway.codec import (
     BadMessage,
     decode_session,
-    decode_session_request,
     decode_signal,
     decode_tick,
     message_id_of,
     utc,
 )
 from actors.gateway.subjects import SESSIONS_CONSUMER
-from actors.messages import Delivery, GetSession, Tick, Ticks
+from actors.messages import Delivery, Tick, Ticks
 from actors.runtime.directory import Directory
-from actors.sessions import shown
 
 REFUSED_DELAY_S = 1.0
-
-
-class NatsReply:
-    """The reply subject of a request; completed or failed once, from any thread."""
-
-    def __init__(self, send: Callable[[bytes], None]) -> None:
-        self._send = send
-
-    def complete(self, value: Any) -> None:
-        answer = shown(value, datetime.now(UTC)) if hasattr(value, "session_id") else value
-        self._send(orjson.dumps(answer))
-
-    def fail(self, error: BaseException) -> None:
-        self._send(orjson.dumps({"error": str(error)}))
 
 
 class Inbound:
@@ -49,7 +31,6 @@ class Inbound:
         directory: the way to the actors.
         release: gives deliveries back to their stream after a delay, seconds.
         published: gets the ids of published outbox batches.
-        status: builds the status document.
     """
 
     def __init__(
@@ -57,14 +38,12 @@ class Inbound:
         directory: Directory,
         release: Callable[[tuple[Delivery, ...], float], None],
         published: Callable[[list[str]], None],
-        status: Callable[[], dict[str, Any]],
     ) -> None:
         self._directory = directory
         self._release = release
         self._unsent_ticks: dict[str, dict[int, Tick]] = {}
         self._log = structlog.get_logger("gateway")
         self.published = published
-        self.status = status
         self.prices: dict[int, Tick] = {}
         self.last_tick_seq = 0
         self.ticks_waiting = 0
@@ -134,28 +113,6 @@ class Inbound:
             if unsent and not handle.crowded:
                 handle.tell(Ticks(tuple(unsent.values())))
                 unsent.clear()
-
-    def get_session(self, data: bytes, reply: NatsReply) -> None:
-        """Answer `panda.sessions.get`: `{"user_id": ...}` or the bare id."""
-        text = data.decode(errors="replace").strip()
-        try:
-            parsed = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            parsed = text
-        user_id = parsed.get("user_id") if isinstance(parsed, dict) else parsed
-        if not isinstance(user_id, str) or not user_id or "\0" in user_id:
-            reply.fail(BadMessage("user_id: missing"))
-        else:
-            self._directory["auth"].post(GetSession(user_id), reply)
-
-    def save_session(self, data: bytes, message_id: str, reply: NatsReply) -> None:
-        """Answer `panda.sessions.save` after the commit."""
-        try:
-            message = decode_session_request(data, message_id, datetime.now(UTC))
-        except BadMessage as error:
-            reply.fail(error)
-        else:
-            self._directory["auth"].post(message, reply)
 
 
 def delivery_of(raw: Msg, consumer: str) -> Delivery:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import nats.errors
 import nats.js.errors
-import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -26,11 +24,13 @@ from actors.gateway.connection import (
     ensure_streams,
     ticks_consumer,
 )
-from actors.gateway.inbound import Inbound, NatsReply
+from actors.gateway.inbound import Inbound
 from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
+from actors.gateway.requests import Requests
 from actors.gateway.resumption import unpublished
 from actors.messages import Delivery, OutboxBatch
+from actors.runtime.directory import Directory
 from settings import NatsSettings
 
 RETRY_S = 0.5
@@ -46,6 +46,8 @@ class Link:
         servers: where.
         brokers: whose streams are made.
         inbound: where messages go.
+        directory: the way to the actors that answer requests.
+        status: builds the status document.
         credit: signals handed over and not yet settled, per broker.
         on_state: told whenever the connection comes or goes, with the error if there is one.
     """
@@ -56,6 +58,8 @@ class Link:
         servers: list[str],
         brokers: Sequence[str],
         inbound: Inbound,
+        directory: Directory,
+        status: Callable[[], dict[str, Any]],
         credit: int,
         on_state: Callable[[str, str | None], None],
     ) -> None:
@@ -63,6 +67,8 @@ class Link:
         self._servers = servers
         self._specs = subjects.streams(brokers)
         self._inbound = inbound
+        self._directory = directory
+        self._status = status
         self._credit = credit
         self._client: Client | None = None
         self._pullers: dict[str, Puller] = {}
@@ -100,7 +106,7 @@ class Link:
         await self._ensure_streams()
         await self.publisher.attach(client)
         await self._publish_left()
-        await self._answer_requests(client)
+        await Requests(client, self._directory, self._status, self._spawn).serve()
         await self._pull_ticks(client)
         await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
         self._on_state("up", None)
@@ -271,28 +277,6 @@ class Link:
         self._pullers["ticks"] = puller
         await puller.start()
 
-    async def _answer_requests(self, client: Client) -> None:
-        async def status(request: Msg) -> None:
-            await request.respond(orjson.dumps(self._inbound.status()))
-
-        async def get(request: Msg) -> None:
-            self._inbound.get_session(request.data, self._reply_to(client, request))
-
-        async def save(request: Msg) -> None:
-            self._inbound.save_session(request.data, str(uuid.uuid4()), self._reply_to(client, request))
-
-        await client.subscribe(subjects.REQUEST_STATUS, cb=status)
-        await client.subscribe(subjects.REQUEST_SESSION, queue="panda", cb=get)
-        await client.subscribe(subjects.REQUEST_SESSION_SAVE, queue="panda", cb=save)
-
-    def _reply_to(self, client: Client, request: Msg) -> NatsReply:
-        loop = asyncio.get_running_loop()
-
-        def send(payload: bytes) -> None:
-            loop.call_soon_threadsafe(lambda: self._spawn(client.publish(request.reply, payload)))
-
-        return NatsReply(send if request.reply else _nobody)
-
     async def _send(self, client: Client, replies: list[str], verb: bytes) -> None:
         for reply in replies[:-1]:
             await client.publish(reply, verb)
@@ -332,10 +316,6 @@ class Link:
 
     async def _failed(self, error: Exception) -> None:
         self._on_state("away" if self._client is None or not self._client.is_connected else "up", _line(error))
-
-
-def _nobody(_payload: bytes) -> None:
-    """Where the answer goes when the request names no reply subject."""
 
 
 def _line(error: BaseException) -> str:
