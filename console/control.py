@@ -1,0 +1,65 @@
+"""`restart` and `stop`: what an operator tells the daemon to do."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from pathlib import Path
+from typing import Self
+
+from console.failure import FAILED, TRY_AGAIN, Failure
+from console.operator_socket import OperatorSocket
+from console.output import screen
+from settings import Settings
+
+STOP_S = 60.0
+
+
+def restart(settings: Settings, child: str, *, crash: bool) -> int:
+    """Restart a child, also one that is parked; with `crash` make it fail instead, and let its supervisor see to it."""
+    daemon = OperatorSocket(settings.socket_path)
+    if crash:
+        daemon.post("children", child, "crash")
+        screen().print(f"{child} is told to crash; its supervisor restarts it")
+    else:
+        daemon.post("children", child, "restart")
+        screen().print(f"{child} restarts")
+    return 0
+
+
+def stop(settings: Settings) -> int:
+    """Stop the daemon and wait until its process is gone."""
+    daemon = OperatorSocket(settings.socket_path)
+    pid = int(daemon.get("status")["pid"])
+    started = time.monotonic()
+    with _Watched(pid) as process:
+        daemon.post("stop")
+        if not process.ended_within(STOP_S):
+            raise Failure(f"process {pid} still runs after {STOP_S:g} s; see its log, or `kill {pid}`", FAILED)
+    screen().print(f"process {pid} is gone after {time.monotonic() - started:.1f} s")
+    return 0
+
+
+class _Watched:
+    """A process whose end is waited for by descriptor, so that a reuse of its id cannot mislead."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        if not Path("/proc", str(self._pid)).exists():
+            raise Failure(f"process {self._pid} runs in another container; stop it there", TRY_AGAIN)
+        self._descriptor = os.pidfd_open(self._pid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def ended_within(self, timeout_s: float) -> bool:
+        assert self._descriptor is not None
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))

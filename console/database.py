@@ -1,0 +1,103 @@
+"""`db`: the schema of the database that the settings name, or of the embedded one, running or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.markup import escape
+
+from console.failure import MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE, Failure
+from console.operator_socket import OperatorSocket
+from console.output import screen
+from persistence.database import open_database
+from persistence.embedded import EmbeddedPostgres
+from persistence.errors import Conflict, NotMigrated, PersistenceError, Unavailable
+from persistence.migration import current, differences, heads, verify
+from persistence.migration import upgrade as migrate
+from persistence.server_process import EmbeddedServerError
+from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
+from settings import DatabaseSettings, Settings
+
+SHOWN = 20
+
+
+def upgrade(settings: Settings) -> int:
+    """Bring the schema to head."""
+    with _failures():
+        try:
+            with _url(settings) as url:
+                migrate(url)
+        except StateDirectoryInUse as error:
+            raise Failure(
+                f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
+            ) from None
+    screen().print(f"the schema is at head: {heads()}")
+    return OK
+
+
+def check(settings: Settings) -> int:
+    """Print where the schema is, where it should be, and how it differs; exit code 78 when it is not at head."""
+    data = settings.state_dir / "postgres" / "data"
+    if settings.database.embedded and not data.exists():
+        raise Failure(f"there is no embedded database in {data} yet; `alpha-panda run` makes it", MISCONFIGURED)
+    with _failures():
+        try:
+            with _url(settings) as url:
+                return _check(url, settings.database)
+        except StateDirectoryInUse:
+            status = OperatorSocket(settings.socket_path).get("status")
+            return _check(running_url(settings.state_dir, status["database"]["url"]), settings.database)
+
+
+def running_url(state_dir: Path, shown_url: str) -> str:
+    """The URL of a running daemon's embedded database, from the one that its status shows without the password.
+
+    Raises:
+        OSError: the password cannot be read.
+    """
+    password = (state_dir / "postgres" / "password").read_text(encoding="ascii").strip()
+    return shown_url.replace(":***@", f":{password}@", 1)
+
+
+def _check(url: str, settings: DatabaseSettings) -> int:
+    database = open_database(url, settings, "console")
+    console = screen()
+    try:
+        console.print(f"current  {current(database.engine) or 'none'}\nhead     {heads()}")
+        verify(database.engine)
+        found = differences(database.engine)
+    finally:
+        database.close()
+    for line in found[:SHOWN]:
+        console.print(f"differs  {escape(line)}", soft_wrap=True)
+    if len(found) > SHOWN:
+        console.print(f"differs  in {len(found) - SHOWN} more places")
+    console.print("at head" if found else "at head, and as this version makes it")
+    return OK
+
+
+@contextmanager
+def _url(settings: Settings) -> Iterator[str]:
+    """The database's URL while the block runs; an embedded server is started for it."""
+    if not settings.database.embedded:
+        yield settings.database.postgres_url.get_secret_value()
+        return
+    with StateDirectory(settings.state_dir), EmbeddedPostgres(settings.state_dir / "postgres") as server:
+        yield server.url
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What goes wrong below, as failures of the command."""
+    try:
+        yield
+    except (StateDirectoryError, NotMigrated) as error:
+        raise Failure(str(error), MISCONFIGURED) from None
+    except (EmbeddedServerError, Unavailable) as error:
+        raise Failure(str(error), UNAVAILABLE) from None
+    except Conflict as error:
+        raise Failure(f"{error}; try again", TRY_AGAIN) from None
+    except PersistenceError as error:
+        raise Failure(str(error), MISCONFIGURED) from None

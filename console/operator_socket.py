@@ -1,0 +1,113 @@
+"""The client's end of the operator socket: HTTP over a Unix socket whose path may be of any length."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
+
+TIMEOUT_S = 15.0
+START = "start it with `alpha-panda run`"
+
+
+class OperatorSocket:
+    """Asks the daemon that serves `path`. Each request is a connection of its own.
+
+    Args:
+        path: of the socket.
+        timeout_s: for a whole request, connection included.
+    """
+
+    def __init__(self, path: Path, timeout_s: float = TIMEOUT_S) -> None:
+        self.path = path
+        self._timeout_s = timeout_s
+
+    def get(self, *parts: str) -> Any:
+        """The JSON of a resource; `parts` are joined by slashes and quoted.
+
+        Raises:
+            DaemonDown: nobody serves the socket.
+            DaemonUnclear: it cannot be told whether somebody does.
+            Failure: the daemon refused, with its reason.
+        """
+        return self._request("GET", _resource(parts), None)
+
+    def post(self, *parts: str, body: Any = None) -> Any:
+        """What the daemon answers to a command; fails as `get` does."""
+        return self._request("POST", _resource(parts), None if body is None else orjson.dumps(body))
+
+    def delete(self, *parts: str, reason: str) -> Any:
+        """What the daemon answers to the removal; fails as `get` does."""
+        return self._request("DELETE", f"{_resource(parts)}?reason={quote(reason, safe='')}", None)
+
+    def _request(self, method: str, resource: str, body: bytes | None) -> Any:
+        connection = _Connection(self.path, self._timeout_s)
+        try:
+            connection.request(method, resource, body, {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            status, text = response.status, response.read()
+        except TimeoutError:
+            raise DaemonUnclear(
+                f"{self.path}: no answer in {self._timeout_s:g} s; see the daemon's log, or restart it"
+            ) from None
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            raise DaemonDown(f"no daemon runs at {self.path}; {START}") from None
+        except ConnectionError:
+            raise DaemonUnclear(f"{self.path}: the daemon closed the connection; see its log") from None
+        except PermissionError:
+            raise DaemonUnclear(
+                f"{self.path}: no permission; run this as the daemon's user or a member of its group"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or "what answers there does not speak HTTP"
+            raise DaemonUnclear(f"{self.path}: {reason}; check RUNTIME_DIR and STATE_DIR") from None
+        finally:
+            connection.close()
+        return self._read(status, text)
+
+    def _read(self, status: int, text: bytes) -> Any:
+        try:
+            answer = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise DaemonUnclear(f"{self.path}: not an answer of a daemon (HTTP {status}); see its log") from None
+        if status < http.client.BAD_REQUEST:
+            return answer
+        reason = str(answer.get("error", "refused")) if isinstance(answer, dict) else "refused"
+        codes: dict[int, int] = {http.client.BAD_REQUEST: USAGE, http.client.SERVICE_UNAVAILABLE: TRY_AGAIN}
+        raise Failure(reason, codes.get(status, FAILED))
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP to a Unix socket, through its open directory: an address holds 107 bytes at the most (unix(7))."""
+
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("daemon", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket.
+
+        Raises:
+            OSError: not connected, by class; `OSError` itself when something else is in the socket's place.
+        """
+        directory = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            if not stat.S_ISSOCK(os.stat(self._path.name, dir_fd=directory).st_mode):
+                raise OSError(None, "something else than a socket is in its place", str(self._path))
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(f"/proc/self/fd/{directory}/{self._path.name}")
+        finally:
+            os.close(directory)
+
+
+def _resource(parts: tuple[str, ...]) -> str:
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

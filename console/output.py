@@ -1,0 +1,95 @@
+"""What commands print with: a console, plain tables, JSON, and short forms of figures."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+WIDE = 110
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+_GOOD = {"running", "ready", "up", "trading", "active"}
+_WAITING = {"starting", "restarting", "opening", "standby", "stopping", "degraded", "expired", "away"}
+
+
+def screen(*, to_stderr: bool = False) -> Console:
+    """A console for people, on standard error for what is no result; plain where it is not a terminal."""
+    return Console(stderr=to_stderr, highlight=False)
+
+
+def plain_table(*columns: str, right: frozenset[str] = frozenset(), gap: int = 2) -> Table:
+    """A table without rules: dim heads, and `right` names the columns of figures."""
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
+
+
+def write_json(value: Any) -> None:
+    """Print the value as indented JSON, for other programs."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.flush()
+
+
+def coloured(state: str, text: str | None = None) -> str:
+    """Markup of a state, green where it is good, yellow while it may become so, red else."""
+    colour = "green" if state in _GOOD else "yellow" if state in _WAITING else "red"
+    return f"[{colour}]{escape(text or state)}[/]"
+
+
+def duration(seconds: float) -> str:
+    """A span of time in at most two units, as in `3h 12m`, `4.2s` or `12ms`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    for size, unit in _UNITS:
+        if seconds >= size:
+            whole, rest = divmod(int(seconds), size)
+            smaller = next(((step, name) for step, name in _UNITS if step < size), (1, "s"))
+            part = rest // smaller[0]
+            return f"{whole}{unit} {part}{smaller[1]}" if part else f"{whole}{unit}"
+    raise AssertionError("unreachable: 60 s is at least a minute")
+
+
+def short(count: int) -> str:
+    """A count in at most five characters, as in `950`, `12k` or `1.2M`."""
+    if count < 10_000:
+        return str(count)
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            value = count / size
+            return f"{value:.1f}{unit}" if value < 10 else f"{value:.0f}{unit}"
+    return str(count)
+
+
+def money(amount: object) -> str:
+    """An amount to two places, with separators of thousands."""
+    try:
+        return f"{Decimal(str(amount)):,.2f}"
+    except InvalidOperation:
+        return "?"
+
+
+def between_s(moment: str, later: str) -> float:
+    """Seconds from one time to a later one, both as they stand in JSON; never negative.
+
+    Raises:
+        ValueError: one is no time with a zone.
+    """
+    first, second = datetime.fromisoformat(moment), datetime.fromisoformat(later)
+    if first.tzinfo is None or second.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return max(0.0, (second - first).total_seconds())
+
+
+def age_s(moment: str) -> float:
+    """Seconds since a time as it stands in JSON; fails as `between_s` does."""
+    return between_s(moment, datetime.now(UTC).isoformat())

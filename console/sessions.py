@@ -1,0 +1,130 @@
+"""`sessions`: the stored logins, through the daemon; a token goes in by standard input and never comes out."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+
+from console.envelope import wire_time
+from console.failure import USAGE, Failure
+from console.operator_socket import OperatorSocket
+from console.output import WIDE, coloured, plain_table, screen, write_json
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What is told of a login besides its token; None is left to the daemon."""
+
+    user_id: str
+    broker: str | None
+    login_method: str
+    expires_at: str | None
+    user_name: str | None
+    email: str | None
+
+
+def show_all(settings: Settings, *, as_json: bool) -> int:
+    """Print every stored session."""
+    stored = _daemon(settings).get("sessions")
+    if as_json:
+        write_json(stored)
+    elif stored:
+        _print_table(stored)
+    else:
+        screen().print("no sessions are stored; add one with `alpha-panda sessions save USER`")
+    return 0
+
+
+def show(settings: Settings, user: str, *, as_json: bool) -> int:
+    """Print one user's session."""
+    _print_one(_daemon(settings).get("sessions", user), as_json)
+    return 0
+
+
+def save(settings: Settings, login: Login, *, as_json: bool) -> int:
+    """Store a login; prints the session as it stands after the commit."""
+    body = {
+        "user_id": login.user_id,
+        "broker": login.broker,
+        "login_method": login.login_method,
+        "expires_at": None if login.expires_at is None else wire_time(_moment(login.expires_at)),
+        "user_name": login.user_name,
+        "email": login.email,
+        "access_token": _read_token(login.user_id),
+    }
+    _print_one(_daemon(settings).post("sessions", body=body), as_json)
+    return 0
+
+
+def invalidate(settings: Settings, user: str, reason: str, *, as_json: bool) -> int:
+    """End a user's session; prints it as it stands after the commit."""
+    daemon = _daemon(settings)
+    daemon.get("sessions", user)
+    _print_one(daemon.delete("sessions", user, reason=reason), as_json)
+    return 0
+
+
+def _daemon(settings: Settings) -> OperatorSocket:
+    return OperatorSocket(settings.socket_path)
+
+
+def _read_token(user: str) -> str:
+    """The token from a pipe, or typed unseen; arguments would show it to every user of the machine."""
+    try:
+        typed = sys.stdin.isatty()
+        token = getpass.getpass(f"Access token of {user}: ") if typed else sys.stdin.read()
+    except (EOFError, UnicodeDecodeError):
+        token = ""
+    if not token.strip():
+        raise Failure("no token was given; type it when asked, or pipe it into the command", USAGE)
+    return token.strip()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(f"--expires-at {text}: not a time; write it as 2030-01-31T06:00:00+05:30", USAGE) from None
+    if moment.tzinfo is None:
+        raise Failure(f"--expires-at {text}: no time zone; add Z for UTC, or an offset as +05:30", USAGE)
+    return moment
+
+
+def _print_table(stored: Sequence[Mapping[str, Any]]) -> None:
+    console = screen()
+    wide = console.width >= WIDE
+    table = plain_table("user", "broker", "state", "login", "expires", "token", *(("updated",) if wide else ()))
+    for session in stored:
+        table.add_row(
+            escape(session["user_id"]),
+            escape(session["broker"] or "-"),
+            coloured(session["state"]),
+            session["login_method"] or "-",
+            _time(session["expires_at"]),
+            session["access_token"] or "-",
+            *((_time(session["updated_at"]),) if wide else ()),
+        )
+    console.print(table)
+
+
+def _print_one(session: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(session)
+        return
+    table = plain_table("", "")
+    table.show_header = False
+    for name, value in session.items():
+        text = coloured(value) if name == "state" else escape("-" if value is None else str(value))
+        table.add_row(f"[dim]{name.replace('_', ' ')}[/]", text)
+    screen().print(table)
+
+
+def _time(moment: str | None) -> str:
+    return "-" if moment is None else moment[:16].replace("T", " ") + "Z"

@@ -1,0 +1,129 @@
+"""`status`: the daemon's own word, or, with the daemon down, the last that is known of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from console.failure import DaemonDown, DaemonUnclear
+from console.operator_socket import OperatorSocket
+from console.output import age_s, duration, screen, write_json
+from console.status_screen import status_screen
+from settings import Settings
+
+LAST_STATUS = "last_status.json"
+PATIENCE_S = 2.0
+WATCH_EVERY_S = 1.0
+
+READY, DEGRADED, DOWN, UNKNOWN = 0, 1, 2, 3
+_CODES = {"ready": READY, "degraded": DEGRADED, "starting": DEGRADED, "stopping": DEGRADED, "stopped": DOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The document, the exit code that it stands for, and, where the daemon is silent, the reason."""
+
+    document: dict[str, Any]
+    exit_code: int
+    silent_because: str | None = None
+
+
+def run(settings: Settings, *, as_json: bool, watch: bool) -> int:
+    """Print the status once, or again and again until interrupted; returns the exit code."""
+    if watch:
+        _watch(settings, as_json)
+    finding = find(settings)
+    if as_json:
+        write_json(finding.document)
+    else:
+        console = screen()
+        console.print(render(finding, console.width))
+    return finding.exit_code
+
+
+def find(settings: Settings) -> Finding:
+    """Ask the daemon, else look at what it left behind; never raises for a daemon that is down or odd."""
+    try:
+        document = OperatorSocket(settings.socket_path, PATIENCE_S).get("status")
+    except DaemonDown as error:
+        return _silent(settings, str(error), DOWN)
+    except DaemonUnclear as error:
+        return _silent(settings, str(error), UNKNOWN)
+    if not isinstance(document, dict) or document.get("state") not in _CODES:
+        return _silent(settings, f"{settings.socket_path}: not the status of a daemon; check RUNTIME_DIR", UNKNOWN)
+    return Finding(document, _CODES[document["state"]])
+
+
+def render(finding: Finding, width: int) -> RenderableType:
+    """The finding as a person reads it, for a screen of that many columns."""
+    if finding.silent_because is None:
+        return status_screen(finding.document, width)
+    lines: list[RenderableType] = [Text.assemble(("unreachable", "bold red"), f"  {finding.silent_because}")]
+    last, seconds = finding.document["last"], finding.document["age_s"]
+    if last is not None and seconds is not None:
+        lines += [Text(f"The last known state, of {duration(seconds)} ago:", style="dim"), Text()]
+        lines.append(status_screen(last, width))
+    return Group(*lines)
+
+
+def _watch(settings: Settings, as_json: bool) -> None:
+    if as_json:
+        while True:
+            write_json(find(settings).document)
+            time.sleep(WATCH_EVERY_S)
+    console = screen()
+    if not console.is_terminal:
+        while True:
+            console.print(render(find(settings), console.width))
+            console.print()
+            time.sleep(WATCH_EVERY_S)
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        while True:
+            live.update(render(find(settings), console.width), refresh=True)
+            time.sleep(WATCH_EVERY_S)
+
+
+def _silent(settings: Settings, reason: str, exit_code: int) -> Finding:
+    last, seconds = last_known(settings.state_dir)
+    holder = lock_holder(settings.state_dir / "lock") if exit_code == DOWN else None
+    if holder is not None:
+        reason = f"process {holder} holds {settings.state_dir} but does not answer yet: it starts or stops; ask again"
+    document = {
+        "state": "unreachable",
+        "as_of": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "age_s": seconds,
+        "last": last,
+        "why_not_ready": [reason],
+    }
+    return Finding(document, exit_code, reason)
+
+
+def last_known(state_dir: Path) -> tuple[dict[str, Any] | None, float | None]:
+    """The last status that a daemon kept in its state directory, and its age in seconds; nothing if unreadable."""
+    try:
+        document = orjson.loads((state_dir / LAST_STATUS).read_bytes())
+        return document, round(age_s(document["as_of"]), 3)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def lock_holder(path: Path) -> int | None:
+    """Which process holds the lock on the file, as the kernel tells it; asked without touching the lock."""
+    try:
+        wanted = path.stat()
+        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    for line in locks.splitlines():
+        fields = line.split()
+        if len(fields) >= 6 and fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(wanted.st_ino):
+            return int(fields[4])
+    return None

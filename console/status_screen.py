@@ -1,0 +1,180 @@
+"""The status document as a screen: pure, from JSON types to something that Rich can print.
+
+Everything fits 80 columns; from 110 columns on there is more room and more detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from console.output import WIDE, between_s, coloured, duration, money, plain_table, short
+
+
+def status_screen(document: Mapping[str, Any], width: int) -> RenderableType:
+    """The whole screen for a terminal of `width` columns."""
+    wide = width >= WIDE
+    parts: list[RenderableType] = [_head(document, wide)]
+    if document.get("state") not in {"stopping", "stopped"}:
+        parts += [Text.assemble(("  ! ", "yellow"), why) for why in document.get("why_not_ready", ())]
+    parts += [Text(), children_table(document.get("children", ()), str(document["as_of"]), wide)]
+    parts += [Text(), brokers_table(document.get("brokers", {}), wide)]
+    parts += [Text(), _servers(document.get("database") or {}, document.get("nats") or {})]
+    parts += [Text(), _checks(document.get("checks", ())), _tail(document)]
+    return Group(*parts)
+
+
+def _head(document: Mapping[str, Any], wide: bool) -> Text:
+    state = str(document.get("state", "?"))
+    facts = [
+        f"node {str(document.get('node', '?'))[:8]}",
+        f"pid {document.get('pid', '?')}",
+        f"version {document.get('version', '?')}",
+    ]
+    if since := document.get("since"):
+        since_then = f", since {since[:19].replace('T', ' ')} UTC" if wide else ""
+        facts.append(f"up {duration(between_s(since, document['as_of']))}{since_then}")
+    return Text.from_markup(f"[bold]Alpha Panda[/] [bold]{coloured(state)}[/]  {escape('  '.join(facts))}")
+
+
+def children_table(children: Iterable[Mapping[str, Any]], as_of: str, wide: bool) -> Table:
+    """The tree in start order, with ages as of that time."""
+    right = frozenset({"restarts", "mailbox", "high", "handled", "failed", "up"})
+    extra = ("up",) if wide else ()
+    heads = ("actor", "state", "restarts", "mailbox", "", "high", "handled", "failed", "busy", *extra)
+    table = plain_table(*heads, right=right, gap=2 if wide else 1)
+    for child in children:
+        mailbox = child["mailbox"]
+        row: list[RenderableType] = [
+            escape(child["name"]),
+            coloured(child["state"]),
+            _marked(child["restarts"], "yellow"),
+            f"{short(mailbox['depth'])}/{short(mailbox['capacity'] or 0)}",
+            ProgressBar(total=mailbox["capacity"] or 1, completed=mailbox["depth"], width=6),
+            short(mailbox["high_water"]),
+            short(child["handled"]),
+            _marked(child["failed"], "red"),
+            _busy(child, wide),
+        ]
+        if wide:
+            row.append(duration(between_s(child["since"], as_of)) if child["since"] else "-")
+        table.add_row(*row)
+    return table
+
+
+def brokers_table(brokers: Mapping[str, Mapping[str, Any]], wide: bool) -> RenderableType:
+    """One row for each broker, and its money in a line below, where there is room for any amount."""
+    figures = ("signals", "orders", "fills", "failed", "last")
+    table = plain_table("broker", "state", "lease", "session", *figures, right=frozenset(figures))
+    lines: list[RenderableType] = []
+    for name, broker in brokers.items():
+        last = broker.get("last_signal_age_s")
+        table.add_row(
+            escape(name),
+            coloured(broker["state"]),
+            _lease(broker.get("lease"), wide),
+            _session(broker.get("session") or {}, wide),
+            *(short(broker[figure]) for figure in figures[:3]),
+            _marked(broker.get("failed", 0), "red"),
+            "-" if last is None else duration(last).partition(" ")[0],
+        )
+        realised, unrealised = money(broker["realized_pnl"]), money(broker["unrealized_pnl"])
+        lines.append(Text(f"{name}: realised {realised}, unrealised {unrealised}"))
+    return Group(table, *lines)
+
+
+def _lease(lease: Mapping[str, Any] | None, wide: bool) -> str:
+    if not lease or lease.get("epoch") is None:
+        return "-"
+    if not wide:
+        return "mine" if lease["mine"] else "other"
+    owner = "mine" if lease["mine"] else f"{lease['owner'][:8]}.."
+    return escape(f"{owner}, epoch {lease['epoch']}")
+
+
+def _session(session: Mapping[str, Any], wide: bool) -> str:
+    if not session.get("user_id"):
+        return "-"
+    user, limit = str(session["user_id"]), 24 if wide else 10
+    shown = user if len(user) <= limit else f"{user[: limit - 1]}~"
+    return coloured(str(session.get("state", "none")), shown)
+
+
+def _busy(child: Mapping[str, Any], wide: bool) -> str:
+    handling, oldest_s = child["handling"], child["mailbox"]["oldest_age_s"]
+    if handling:
+        busy = duration(handling["for_s"])
+        return f"{escape(handling['message'])} {busy}" if wide else busy
+    return f"+{duration(oldest_s)}" if oldest_s else "-"
+
+
+def _marked(count: int, colour: str) -> str:
+    return f"[{colour}]{short(count)}[/]" if count else "0"
+
+
+def _servers(database: Mapping[str, Any], nats: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("PostgreSQL", coloured(str(database.get("state", "starting"))), escape(_database(database)))
+    table.add_row("NATS", coloured(str(nats.get("state", "starting"))), escape(_nats(nats)))
+    return table
+
+
+def _database(database: Mapping[str, Any]) -> str:
+    if not database:
+        return "not asked yet"
+    last = database.get("last_commit_age_s")
+    facts = [
+        _place(database),
+        f"schema {database.get('schema') or '?'}",
+        f"{database.get('commits', 0)} commits" + ("" if last is None else f", the last {duration(last)} ago"),
+        f"{database.get('rows', 0)} rows",
+    ]
+    return "; ".join([*facts, *_reason(database)])
+
+
+def _nats(nats: Mapping[str, Any]) -> str:
+    if not nats:
+        return "not asked yet"
+    facts = [_place(nats), *_waiting(nats.get("streams"))]
+    if "published" in nats:
+        facts.append(f"{nats['published']} published, {nats.get('unpublished', 0)} to publish")
+    return "; ".join([*facts, *_reason(nats)])
+
+
+def _waiting(streams: object) -> list[str]:
+    if not isinstance(streams, Mapping):
+        return []
+    waiting = sum(stream["pending"] for stream in streams.values())
+    handed = sum(stream["ack_pending"] for stream in streams.values())
+    return [f"{waiting} waiting, {handed} in hand"]
+
+
+def _place(server: Mapping[str, Any]) -> str:
+    return "embedded" if server.get("embedded") else str(server.get("url"))
+
+
+def _reason(server: Mapping[str, Any]) -> list[str]:
+    return [str(server["error"])] if server.get("error") else []
+
+
+def _checks(checks: Iterable[Mapping[str, Any]]) -> Text:
+    lines = []
+    for check in checks:
+        mark = "[green]ok[/]  " if check["passed"] else "[red]FAIL[/]"
+        lines.append(f"{mark}  {escape(check['component'])}: {escape(check['message'])}")
+    return Text.from_markup("\n".join(lines) if lines else "[dim]no checks have run yet[/]")
+
+
+def _tail(document: Mapping[str, Any]) -> Text:
+    dead, zombies = document.get("dead_letters", 0), document.get("zombies", 0)
+    line = f"\ndead letters {_marked(dead, 'red')}"
+    return Text.from_markup(line + (f"  abandoned threads {_marked(zombies, 'red')}" if zombies else ""))
