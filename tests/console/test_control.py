@@ -1,0 +1,49 @@
+"""What an operator tells a daemon to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.status import lock_holder
+from tests.console.conftest import Command, embedded_daemon
+from tests.system.daemon import Daemon, eventually
+
+
+@pytest.mark.parametrize("how", [[], ["--crash"]])
+def test_an_actor_is_restarted(command: Command, daemon: Daemon, how: list[str]) -> None:
+    daemon.wait_until("ready")
+    before = daemon.child("trading.paper")["restarts"]
+
+    result = command("restart", "trading.paper", *how)
+
+    assert result.code == 0
+    assert result.out.startswith("trading.paper ")
+    eventually(lambda: daemon.child("trading.paper")["restarts"] == before + 1)
+    daemon.wait_until("ready")
+
+
+def test_an_actor_that_there_is_not_is_refused_with_those_there_are(command: Command, daemon: Daemon) -> None:
+    result = command("restart", "trading.nobody")
+
+    assert result.code == 64
+    assert "trading.paper" in result.err
+
+
+def test_a_daemon_is_stopped_and_gone(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    with embedded_daemon(tmp_path / "state") as own:
+        pid = own.running.pid
+        assert lock_holder(tmp_path / "state" / "lock") == pid
+
+        result = command("stop")
+
+        assert result.code == 0
+        assert result.out.startswith(f"process {pid} is gone after ")
+        assert own.running.wait(5) == 0
+    down = command("status")
+    assert down.code == 2
+    assert "Alpha Panda stopped" in down.out
+    assert command("stop").code == 69
+    assert lock_holder(tmp_path / "state" / "lock") is None

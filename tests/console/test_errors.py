@@ -1,0 +1,165 @@
+"""Every mistake is one line on standard error that says what to do, with its exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.console.conftest import Command
+
+CHECKOUT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-c", "from console.app import main; main()"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bogus"],
+        ["--bogus"],
+        ["status", "--bogus"],
+        ["status", "surplus"],
+        ["inject"],
+        ["inject", "market.ticks", "--count", "none"],
+        ["inject", "market.ticks", "--count", "0"],
+        ["inject", "market.ticks", "--rate", "0"],
+        ["replay", "file.csv"],
+        ["sessions", "bogus"],
+        ["db", "bogus"],
+        ["restart"],
+    ],
+)
+def test_wrong_usage_is_one_line_that_points_to_the_help(command: Command, arguments: list[str]) -> None:
+    result = command(*arguments)
+
+    assert result.code == 64
+    assert result.out == ""
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("alpha-panda: ")
+    assert "--help`" in result.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["sessions"], ["db"], ["--help"], ["status", "--help"]])
+def test_help_is_printed_where_no_command_is_given(command: Command, arguments: list[str]) -> None:
+    result = command(*arguments)
+
+    assert result.code == 0
+    assert "Usage: alpha-panda" in result.out
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command("--version").out.startswith("alpha-panda ")
+
+
+@pytest.mark.parametrize("words", [["status"], ["run"], ["stop"], ["db", "check"], ["sessions", "list"]])
+def test_all_problems_of_the_settings_are_told_together(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("DATABASE__POOL_SIZE", "many")
+    monkeypatch.setenv("DATABASE__POSTGRES_URL", "mysql://u:secret@h/d")
+    monkeypatch.setenv("ACTIVE_BROKERS", "Paper")
+
+    result = command(*words)
+
+    assert result.code == 78
+    lines = result.err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("alpha-panda: ") for line in lines)
+    assert {"DATABASE__POOL_SIZE", "DATABASE__POSTGRES_URL", "ACTIVE_BROKERS"} == {
+        line.split()[1].rstrip(":") for line in lines
+    }
+    assert "secret" not in result.err
+
+
+def test_an_env_file_that_is_not_there_is_a_problem_of_the_settings(command: Command, tmp_path: Path) -> None:
+    result = command("--env-file", tmp_path / "none.env", "status")
+
+    assert result.code == 78
+    assert "no such file" in result.err
+
+
+def test_an_env_file_is_read(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIR")
+    file = tmp_path / "my.env"
+    file.write_text(f"STATE_DIR={tmp_path / 'elsewhere'}\n")
+
+    assert str(tmp_path / "elsewhere") in command("--env-file", file, "stop").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stop"],
+        ["restart", "trading.paper"],
+        ["sessions", "list"],
+        ["sessions", "show", "alice"],
+        ["sessions", "invalidate", "alice"],
+        ["inject", "market.ticks"],
+    ],
+)
+def test_without_a_daemon_commands_say_how_to_start_one(command: Command, words: list[str]) -> None:
+    result = command(*words, given=b"{}")
+
+    assert result.code == 69
+    assert result.err.count("\n") == 1
+    assert "start it with `alpha-panda run`" in result.err
+
+
+@pytest.mark.parametrize("subject", ["", "a b", "a..b", ".a", "a.*", "a.>", "a\nb", "zwölf"])
+def test_a_subject_that_cannot_be_published_to_is_refused(command: Command, subject: str) -> None:
+    result = command("inject", subject, given=b"{}")
+
+    assert result.code == 64
+    assert "is not a subject" in result.err
+
+
+def test_a_file_that_is_not_there_is_named(command: Command, tmp_path: Path) -> None:
+    for words in (["inject", "market.ticks"], ["replay", "--broker", "paper"]):
+        result = command(*words, tmp_path / "none.json")
+
+        assert result.code == 64
+        assert str(tmp_path / "none.json") in result.err
+
+
+def test_input_that_is_not_json_is_refused_with_its_line(command: Command) -> None:
+    result = command("inject", "market.ticks", given=b'{"a": 1}\n{"b": }\n')
+
+    assert result.code == 64
+    assert "standard input line 2: not JSON" in result.err
+
+
+def test_nats_that_is_away_is_told_without_its_password(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS__URL", "nats://user:secret@127.0.0.1:9")
+
+    result = command("inject", "market.ticks", given=b"{}")
+
+    assert result.code == 69
+    assert "NATS is away" in result.err
+    assert "secret" not in result.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["status", "--json"]])
+def test_a_reader_that_goes_away_is_no_error(words: list[str]) -> None:
+    with subprocess.Popen([*PROGRAM, *words], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaint = process.stderr.read()
+        code = process.wait(30)
+
+    assert complaint == b""
+    assert code == 130
+
+
+def test_status_does_not_wait_for_the_imports_of_the_daemon() -> None:
+    script = (
+        "import json, sys\nfrom console.app import execute\nexecute(['status', '--json'])\n"
+        "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=True, timeout=30)
+
+    loaded = {name.partition(".")[0] for name in json.loads(done.stderr)}
+    assert not loaded & {"supervisor", "nats", "sqlalchemy", "alembic", "pykka", "uvicorn", "starlette"}
