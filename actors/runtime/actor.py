@@ -211,6 +211,7 @@ class ServiceActor(pykka.ThreadingActor):
             telemetry.failed += 1
             if reply is None:
                 self.log.warning("refused", message=type(message).__name__, reason=str(refusal))
+                context.handle.bury(message, "refused")
             else:
                 reply.fail(refusal)
             return
@@ -223,7 +224,8 @@ class ServiceActor(pykka.ThreadingActor):
                 crash = ActorCrashed(f"{context.name} crashed: {describe(error)}")
                 crash.__cause__ = error
                 reply.fail(crash)
-            self.on_crash(message, error)
+            if not isinstance(message, Crash):
+                self.on_crash(message, error)
             raise
         telemetry.handled += 1
         if reply is not None and answer is not DEFERRED:
