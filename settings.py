@@ -161,6 +161,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,

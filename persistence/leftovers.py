@@ -20,9 +20,7 @@ class LeftoverError(Exception):
 def find(matches: Matches) -> list[int]:
     """The ids of the running processes whose command line `matches`; a command line has at least one part."""
     processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    return [
-        int(entry.name) for entry in processes if matches(_argv(entry)) and entry.name != str(os.getpid())
-    ]
+    return [int(entry.name) for entry in processes if matches(_argv(entry)) and entry.name != str(os.getpid())]
 
 
 def stop(matches: Matches, signals: Sequence[Signals], patience_s: float) -> None:

@@ -77,9 +77,7 @@ class EmbeddedServer(ABC):
             EmbeddedServerError: it did not start; nothing is left running.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                f"start {self.name} from the main thread: it ends with the thread that started it"
-            )
+            raise RuntimeError(f"start {self.name} from the main thread: it ends with the thread that started it")
         if self._process is not None and self._process.poll() is None:
             return
         ready = False
@@ -143,9 +141,7 @@ class EmbeddedServer(ABC):
     def _is_ready(self) -> bool:
         """Whether the server answers already; called over and over for as long as the process runs."""
 
-    def _stop_leftovers(
-        self, matches: leftovers.Matches, signals: Sequence[Signals], patience_s: float
-    ) -> None:
+    def _stop_leftovers(self, matches: leftovers.Matches, signals: Sequence[Signals], patience_s: float) -> None:
         try:
             leftovers.stop(matches, signals, patience_s)
         except leftovers.LeftoverError as error:
@@ -195,9 +191,7 @@ class EmbeddedServer(ABC):
             except subprocess.TimeoutExpired:
                 raise self._failure(f"{Path(argv[0]).name} took longer than {timeout_s:g} s") from None
         if done.returncode != 0:
-            raise self._failure(
-                self._logged_reason() or f"{Path(argv[0]).name} exited with {done.returncode}"
-            )
+            raise self._failure(self._logged_reason() or f"{Path(argv[0]).name} exited with {done.returncode}")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + self._start_timeout_s
@@ -222,9 +216,7 @@ class EmbeddedServer(ABC):
         """What this run's part of the log says about its failure: the fatal line, else the last line."""
         with self.log_path.open("rb") as log:
             log.seek(self._log_offset)
-            lines = [
-                line for line in log.read(256 * 1024).decode(errors="replace").splitlines() if line.strip()
-            ]
+            lines = [line for line in log.read(256 * 1024).decode(errors="replace").splitlines() if line.strip()]
         for line in lines:
             if found := REASON.search(line):
                 return next(part for part in found.groups() if part).strip()

@@ -90,9 +90,7 @@ def _owner(data: Path) -> tuple[int, int]:
     if data.exists():
         status = data.stat()
         if status.st_uid == 0:
-            raise ServerUserError(
-                f"{data} belongs to root, and its server refuses to run as root: give it an owner"
-            )
+            raise ServerUserError(f"{data} belongs to root, and its server refuses to run as root: give it an owner")
         return status.st_uid, status.st_gid
     for name in UNPRIVILEGED_NAMES:
         try:
@@ -100,18 +98,14 @@ def _owner(data: Path) -> tuple[int, int]:
         except KeyError:
             continue
         return entry.pw_uid, entry.pw_gid
-    raise ServerUserError(
-        "its server refuses to run as root, and there is no user postgres or nobody to run it as"
-    )
+    raise ServerUserError("its server refuses to run as root, and there is no user postgres or nobody to run it as")
 
 
 def _reachable(path: Path, uid: int, gid: int) -> bool:
     """Whether the user may use `path` and search all directories above it; access lists are not looked at."""
     path = path.resolve()
     needed = stat.S_IROTH | stat.S_IXOTH
-    return all(_allows(parent, uid, gid, stat.S_IXOTH) for parent in path.parents) and _allows(
-        path, uid, gid, needed
-    )
+    return all(_allows(parent, uid, gid, stat.S_IXOTH) for parent in path.parents) and _allows(path, uid, gid, needed)
 
 
 def _allows(path: Path, uid: int, gid: int, needed: int) -> bool:

@@ -41,9 +41,7 @@ class StateDirectory:
     def node(self) -> str:
         """The id of this node, 32 hex digits: made at the first start and kept."""
         if not self._node:
-            raise StateDirectoryError(
-                f"{self.path} is not locked: the node id is known only while it is held"
-            )
+            raise StateDirectoryError(f"{self.path} is not locked: the node id is known only while it is held")
         return self._node
 
     def __enter__(self) -> Self:

@@ -48,9 +48,7 @@ class TokenCipher:
         try:
             return self._fernet.decrypt(text.removeprefix(_SEALED)).decode()
         except InvalidToken:
-            raise TokenKeyError(
-                "a stored token was sealed with none of the keys in AUTH__TOKEN_KEYS"
-            ) from None
+            raise TokenKeyError("a stored token was sealed with none of the keys in AUTH__TOKEN_KEYS") from None
 
 
 def _fernet(key: str, at: int) -> Fernet:

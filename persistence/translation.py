@@ -99,9 +99,7 @@ def translated() -> Iterator[None]:
 def translate(error: Exception) -> PersistenceError | None:
     """Our error for one of the driver's, or None where it is not the driver's."""
     if isinstance(error, PoolTimeout):
-        return Unavailable(
-            "no database connection became free in time (DATABASE__POOL_SIZE, DATABASE__POOL_TIMEOUT_S)"
-        )
+        return Unavailable("no database connection became free in time (DATABASE__POOL_SIZE, DATABASE__POOL_TIMEOUT_S)")
     if isinstance(error, DBAPIError):
         return _from_driver(error)
     if isinstance(error, StatementError) and isinstance(error.orig, Exception):

@@ -177,9 +177,7 @@ def test_a_place_that_cannot_be_written_is_named(panda: Path) -> None:
         (None, "there is no python3 on PATH"),
     ],
 )
-def test_a_python_that_will_not_do_is_named_with_the_cure(
-    tmp_path: Path, python: str | None, cure: str
-) -> None:
+def test_a_python_that_will_not_do_is_named_with_the_cure(tmp_path: Path, python: str | None, cure: str) -> None:
     project = make_project(tmp_path / "checkout")
     commands = tmp_path / "bin"
     commands.mkdir()

@@ -71,9 +71,7 @@ class PaperBroker:
             return _rejected(order, _OUT_OF_RANGE)
         if not (is_bookable(notional) and is_bookable(fees)):
             return _rejected(order, _OUT_OF_RANGE)
-        fill = Fill(
-            order.order_id, order.instrument_token, side, order.quantity, price, fees, order.timestamp
-        )
+        fill = Fill(order.order_id, order.instrument_token, side, order.quantity, price, fees, order.timestamp)
         return Execution(order, (fill,))
 
 

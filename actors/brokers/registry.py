@@ -30,9 +30,7 @@ def find_broker(name: str) -> BrokerFactory:
     """
     found = {point.value: point for point in entry_points(group=ENTRY_POINT_GROUP, name=name)}
     if len(found) > 1:
-        raise UnknownBroker(
-            f"broker {name!r} has several adapters ({', '.join(sorted(found))}): uninstall all but one"
-        )
+        raise UnknownBroker(f"broker {name!r} has several adapters ({', '.join(sorted(found))}): uninstall all but one")
     if not found:
         return _built_in(name)
     (point,) = found.values()

@@ -133,22 +133,15 @@ def _upgrade_types() -> None:
             _repair_json(table, key, column)
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE jsonb USING {column}::jsonb")
     # By way of text: the direct cast keeps 15 digits only.
-    changes = ", ".join(
-        f"ALTER COLUMN {column} TYPE numeric USING {column}::text::numeric" for column in _MONEY
-    )
+    changes = ", ".join(f"ALTER COLUMN {column} TYPE numeric USING {column}::text::numeric" for column in _MONEY)
     op.execute(f"ALTER TABLE portfolio_snapshots {changes}")
 
 
 def _upgrade_strategies() -> None:
     if _type_of("strategy_configurations", "zerodha_trading_enabled") is None:
-        op.execute(
-            "ALTER TABLE strategy_configurations "
-            "RENAME COLUMN live_trading_enabled TO zerodha_trading_enabled"
-        )
+        op.execute("ALTER TABLE strategy_configurations RENAME COLUMN live_trading_enabled TO zerodha_trading_enabled")
     if _type_of("strategy_configurations", "use_composition") is None:
-        op.execute(
-            "ALTER TABLE strategy_configurations ADD COLUMN use_composition boolean NOT NULL DEFAULT true"
-        )
+        op.execute("ALTER TABLE strategy_configurations ADD COLUMN use_composition boolean NOT NULL DEFAULT true")
         op.execute(
             "UPDATE strategy_configurations SET use_composition = false "
             "WHERE strategy_type IN ('SimpleMomentumStrategy', 'MomentumStrategy', 'MeanReversionStrategy')"
@@ -188,14 +181,11 @@ def _repair_json(table: str, key: str, column: str) -> None:
         return
     side = f"_json_{table}_{column}_0002"
     op.execute(
-        f"CREATE TABLE {side} AS "
-        f"SELECT {key} AS key, {column} AS original, {column} AS repaired FROM {table} LIMIT 0"
+        f"CREATE TABLE {side} AS SELECT {key} AS key, {column} AS original, {column} AS repaired FROM {table} LIMIT 0"
     )
     values = "(:key, CAST(:original AS json), CAST(:repaired AS json))"
     bind.execute(sa.text(f"INSERT INTO {side} VALUES {values}"), rows)
-    op.execute(
-        f"UPDATE {table} SET {column} = side.repaired FROM {side} AS side WHERE {table}.{key} = side.key"
-    )
+    op.execute(f"UPDATE {table} SET {column} = side.repaired FROM {side} AS side WHERE {table}.{key} = side.key")
 
 
 def _restore_json(table: str, key: str, column: str) -> None:
@@ -210,9 +200,7 @@ def _restore_json(table: str, key: str, column: str) -> None:
 
 
 def _exists(table: str) -> bool:
-    return bool(
-        op.get_bind().execute(sa.text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table}).scalar_one()
-    )
+    return bool(op.get_bind().execute(sa.text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table}).scalar_one())
 
 
 def _type_of(table: str, column: str) -> str | None:

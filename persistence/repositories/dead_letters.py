@@ -45,9 +45,7 @@ class DeadLetterRepository:
         """
         if not rows:
             return 0
-        storable = [
-            {name: _storable(value) for name, value in as_columns(row, _COLUMNS).items()} for row in rows
-        ]
+        storable = [{name: _storable(value) for name, value in as_columns(row, _COLUMNS).items()} for row in rows]
         statement = insert(_table, _COLUMNS, ("id",))
         return self._connection.exec_driver_sql(statement, (encode(storable),)).rowcount
 

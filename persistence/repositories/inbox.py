@@ -14,8 +14,7 @@ from persistence.bulk import encode, insert
 _KEY = ("consumer", "message_id")
 _COLUMNS = (*_KEY, "stream_seq")
 _PRUNE = text(
-    "DELETE FROM inbox WHERE ctid = ANY("
-    "ARRAY(SELECT ctid FROM inbox WHERE received_at < :before LIMIT :limit))"
+    "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE received_at < :before LIMIT :limit))"
 )
 
 

@@ -26,15 +26,10 @@ class OutboxRepository:
     def load(self, limit: int) -> list[OutboxRecord]:
         """At most `limit` rows, oldest first."""
         oldest = select(_table).order_by(_table.c.created_at, _table.c.id).limit(limit)
-        return [
-            OutboxRecord(row.id, bytes(row.messages), row.created_at)
-            for row in self._connection.execute(oldest)
-        ]
+        return [OutboxRecord(row.id, bytes(row.messages), row.created_at) for row in self._connection.execute(oldest)]
 
     def delete(self, ids: Sequence[UUID | str]) -> int:
         """Drop published rows; ids that are gone already are no error. Returns how many went."""
         if not ids:
             return 0
-        return self._connection.execute(
-            delete(_table).where(_table.c.id.in_([str(one) for one in ids]))
-        ).rowcount
+        return self._connection.execute(delete(_table).where(_table.c.id.in_([str(one) for one in ids]))).rowcount

@@ -80,15 +80,11 @@ class SessionRepository:
                 session comes without its token and with `token_readable` false.
         """
         valid = _table.c.is_active & or_(_table.c.end_time.is_(None), _table.c.end_time > now)
-        wanted = (
-            select(_table).where(valid).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
-        )
+        wanted = select(_table).where(valid).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
         records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
-            raise TokenKeyError(
-                f"the token of {users} was sealed with another key: add it to AUTH__TOKEN_KEYS"
-            )
+            raise TokenKeyError(f"the token of {users} was sealed with another key: add it to AUTH__TOKEN_KEYS")
         return records
 
     def get(self, user_id: str) -> SessionRecord | None:
@@ -97,9 +93,7 @@ class SessionRepository:
 
     def list(self, limit: int) -> Sessions:
         """At most `limit` sessions, newest first."""
-        newest = (
-            select(_table).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id).limit(limit)
-        )
+        newest = select(_table).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id).limit(limit)
         return [self._record(row) for row in self._connection.execute(newest).mappings()]
 
     def _of_users(self, user_ids: Sequence[str]) -> Sessions:

@@ -18,17 +18,11 @@ BROKER = PaperBroker(PaperTradingSettings())
     ("side", "quantity", "price", "tick", "slippage", "commission", "fill_price", "fees"),
     [
         pytest.param("BUY", 10, "100.50", None, "0.05", "0.1", "100.55025", "1.0055025", id="buy pays more"),
-        pytest.param(
-            "SELL", 10, "100.50", None, "0.05", "0.1", "100.44975", "1.0044975", id="sell gets less"
-        ),
+        pytest.param("SELL", 10, "100.50", None, "0.05", "0.1", "100.44975", "1.0044975", id="sell gets less"),
         pytest.param("BUY", 10, "100", "90", "0", "0", "100", "0", id="signal price before tick"),
-        pytest.param(
-            "BUY", 10, None, "90", "0.05", "0.1", "90.045", "0.90045", id="tick without signal price"
-        ),
+        pytest.param("BUY", 10, None, "90", "0.05", "0.1", "90.045", "0.90045", id="tick without signal price"),
         pytest.param("SELL", 3, "0.05", None, "50", "0", "0.025", "0", id="great slippage"),
-        pytest.param(
-            "BUY", 7, "0.3333", None, "0.01", "0.03", "0.33333333", "0.000699999993", id="all digits"
-        ),
+        pytest.param("BUY", 7, "0.3333", None, "0.01", "0.03", "0.33333333", "0.000699999993", id="all digits"),
     ],
 )
 def test_a_market_order_is_filled_in_full_at_the_exact_price(
@@ -41,9 +35,7 @@ def test_a_market_order_is_filled_in_full_at_the_exact_price(
     fill_price: str,
     fees: str,
 ) -> None:
-    settings = PaperTradingSettings(
-        slippage_percent=Decimal(slippage), commission_percent=Decimal(commission)
-    )
+    settings = PaperTradingSettings(slippage_percent=Decimal(slippage), commission_percent=Decimal(commission))
     last_price = None if tick is None else Decimal(tick)
 
     execution = PaperBroker(settings).execute(signal(side, quantity, price), last_price, NOW)

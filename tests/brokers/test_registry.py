@@ -39,9 +39,7 @@ def test_the_paper_broker_is_made_from_the_settings(tmp_path: Path) -> None:
 
 
 def test_an_unknown_broker_is_refused_with_the_names_that_are_known() -> None:
-    with pytest.raises(
-        UnknownBroker, match=r"unknown broker 'robinhood' \(known: .*paper.*\): correct ACTIVE_BROKERS"
-    ):
+    with pytest.raises(UnknownBroker, match=r"unknown broker 'robinhood' \(known: .*paper.*\): correct ACTIVE_BROKERS"):
         find_broker("robinhood")
 
 

@@ -133,9 +133,7 @@ def test_nobody_gets_in_without_the_password(tmp_path: Path, login: str) -> None
             assert b"Authorization Violation" in connection.makefile("rb").read()
 
 
-def test_secrets_are_in_no_process_list_environment_or_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_in_no_process_list_environment_or_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH__TOKEN_KEYS", "sentinel-key")
     with EmbeddedNats(tmp_path / "n") as server:
         using(server.url, publish)
@@ -160,9 +158,7 @@ def test_one_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     assert server.poll() == -signal.SIGKILL
 
 
-def test_without_a_server_installed_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_server_installed_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.gateway.embedded.candidates", lambda: iter(()))
     assert "alpha-panda[embedded]" in failure_of(EmbeddedNats(tmp_path / "n"))
 

@@ -159,9 +159,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "p") in failure_of(tmp_path / "p")
 
 
-def test_without_a_server_installed_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_server_installed_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("persistence.embedded.candidates", lambda: iter(()))
     assert "alpha-panda[embedded]" in failure_of(tmp_path / "p")
 
@@ -192,9 +190,7 @@ def test_it_listens_on_nothing_but_its_socket(database: Path) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])
-def test_nobody_gets_in_without_the_password(
-    database: Path, password: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_gets_in_without_the_password(database: Path, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", str(database / "none"))
     with (
         EmbeddedPostgres(database) as server,
@@ -204,9 +200,7 @@ def test_nobody_gets_in_without_the_password(
         pass
 
 
-def test_secrets_are_in_no_process_list_environment_or_log(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_in_no_process_list_environment_or_log(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH__TOKEN_KEYS", "sentinel-key")
     with EmbeddedPostgres(database) as server:
         with pytest.raises(psycopg2.Error):

@@ -75,9 +75,7 @@ INSTRUMENT = (
     "INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange) "
     "VALUES (1, 1, 'RELIANCE', '', 'NSE')"
 )
-REGISTERED = (
-    "INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange) VALUES ({}, 'X', 'NSE')"
-)
+REGISTERED = "INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange) VALUES ({}, 'X', 'NSE')"
 
 
 def test_of_duplicate_sessions_the_newest_active_one_stays(old_url: str) -> None:
@@ -113,9 +111,7 @@ def test_of_duplicate_snapshots_the_newest_stays_with_its_exact_money(old_url: s
 
     upgrade(old_url)
 
-    kept = rows(
-        old_url, "SELECT portfolio_id, cash, total_pnl, positions FROM portfolio_snapshots ORDER BY 1"
-    )
+    kept = rows(old_url, "SELECT portfolio_id, cash, total_pnl, positions FROM portfolio_snapshots ORDER BY 1")
     assert kept == [
         ("paper:s", Decimal("123456789012.3456"), Decimal(THREE_TENTHS), {"1": {"quantity": 5}}),
         ("paper:t", Decimal(10) ** 15, Decimal(THREE_TENTHS), {}),
@@ -151,16 +147,12 @@ def test_strategies_become_compositions_unless_of_an_old_kind(old_url: str) -> N
 
     upgrade(old_url)
 
-    found = rows(
-        old_url, "SELECT id, use_composition, instruments, parameters FROM strategy_configurations ORDER BY 1"
-    )
+    found = rows(old_url, "SELECT id, use_composition, instruments, parameters FROM strategy_configurations ORDER BY 1")
     assert found == [("new", True, [1, 2], {"a": 1}), ("old", False, [1, 2], {"a": 1})]
 
 
 def test_the_oldest_name_of_the_live_flag_is_changed(old_url: str) -> None:
-    rename = (
-        "ALTER TABLE strategy_configurations RENAME COLUMN zerodha_trading_enabled TO live_trading_enabled"
-    )
+    rename = "ALTER TABLE strategy_configurations RENAME COLUMN zerodha_trading_enabled TO live_trading_enabled"
     run(old_url, strategy("s", "MomentumProcessor"), rename)
 
     upgrade(old_url)

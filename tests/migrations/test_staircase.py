@@ -44,9 +44,7 @@ def engine_for(url: str) -> Engine:
 def alembic(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_there_is_one_head_and_the_revisions_are_numbered() -> None:
@@ -204,9 +202,7 @@ def test_alembic_without_a_url_says_what_to_set(tmp_path: Path) -> None:
 
 def test_alembic_with_a_wrong_password_says_so_in_one_line(empty_url: str, tmp_path: Path) -> None:
     wrong = normalise_url(empty_url).set(username="nobody_here", password="hunter2")
-    ended = alembic(
-        "-x", f"url={wrong.render_as_string(hide_password=False)}", "upgrade", "head", cwd=tmp_path
-    )
+    ended = alembic("-x", f"url={wrong.render_as_string(hide_password=False)}", "upgrade", "head", cwd=tmp_path)
     said = ended.stdout + ended.stderr
 
     assert re.search("refuses the connection", said)

@@ -19,9 +19,7 @@ def test_an_insert_names_each_column_with_its_type() -> None:
 def test_an_upsert_changes_all_columns_but_the_key_in_the_order_of_the_key() -> None:
     statement = upsert(models.broker_leases, ("broker", "owner"), ("broker",), where="false")
 
-    assert statement.endswith(
-        "ORDER BY x.broker ON CONFLICT (broker) DO UPDATE SET owner = excluded.owner WHERE false"
-    )
+    assert statement.endswith("ORDER BY x.broker ON CONFLICT (broker) DO UPDATE SET owner = excluded.owner WHERE false")
 
 
 def test_a_statement_is_built_once() -> None:
@@ -29,10 +27,7 @@ def test_a_statement_is_built_once() -> None:
 
 
 def test_decimals_travel_as_strings_and_bytes_as_hexadecimal() -> None:
-    assert (
-        encode([{"cash": Decimal("0.10"), "payload": b"\x00\xff"}])
-        == r'[{"cash":"0.10","payload":"\\x00ff"}]'
-    )
+    assert encode([{"cash": Decimal("0.10"), "payload": b"\x00\xff"}]) == r'[{"cash":"0.10","payload":"\\x00ff"}]'
 
 
 @pytest.mark.parametrize("value", ["\ud800", 2**70, Decimal("NaN"), Decimal("Infinity")])

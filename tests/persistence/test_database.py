@@ -48,9 +48,7 @@ def test_the_session_is_set_up_as_configured(database: Database) -> None:
 
 
 def test_what_the_url_says_wins() -> None:
-    url = normalise_url(
-        "postgresql://h/d?application_name=mine&connect_timeout=1&options=-c%20lock_timeout%3D7"
-    )
+    url = normalise_url("postgresql://h/d?application_name=mine&connect_timeout=1&options=-c%20lock_timeout%3D7")
 
     given = connect_args(url, DatabaseSettings(), "tests")
 

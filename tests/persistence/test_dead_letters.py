@@ -27,9 +27,7 @@ def test_a_letter_is_stored_once(database: Database) -> None:
 
 def test_text_that_the_database_refuses_does_not_stop_a_letter(database: Database) -> None:
     with database.writer_unit() as unit:
-        unit.dead_letters.add(
-            [Letter(reason="NUL \0 and \ud800", message_id="\0", headers={"a\0": "\udfff"})]
-        )
+        unit.dead_letters.add([Letter(reason="NUL \0 and \ud800", message_id="\0", headers={"a\0": "\udfff"})])
         (stored,) = unit.dead_letters.list(1)
 
     assert stored.reason == "NUL \ufffd and ?"

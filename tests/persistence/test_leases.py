@@ -23,9 +23,7 @@ def other(database_url: str) -> Iterator[Database]:
     opened.close()
 
 
-def acquire(
-    database: Database, owner: str, broker: str = "paper", ttl_s: float = TTL_S
-) -> LeaseRecord | None:
+def acquire(database: Database, owner: str, broker: str = "paper", ttl_s: float = TTL_S) -> LeaseRecord | None:
     with database.writer_unit() as unit:
         taken = unit.leases.acquire(broker, owner, owner.partition(":")[0], ttl_s)
         unit.commit()
@@ -34,9 +32,7 @@ def acquire(
 
 def expire(url: str) -> None:
     with connected(url) as connection:
-        connection.execute(
-            text("UPDATE broker_leases SET expires_at = clock_timestamp() - interval '1 second'")
-        )
+        connection.execute(text("UPDATE broker_leases SET expires_at = clock_timestamp() - interval '1 second'"))
 
 
 def test_a_free_broker_is_taken_and_then_held(database: Database) -> None:
@@ -133,9 +129,7 @@ def test_a_takeover_waits_for_the_fenced_commit_and_then_the_old_epoch_is_refuse
         assert unit.leases.fence([("paper", 1)]) == set()
 
 
-def test_a_fence_that_waits_for_a_takeover_sees_it(
-    database: Database, other: Database, database_url: str
-) -> None:
+def test_a_fence_that_waits_for_a_takeover_sees_it(database: Database, other: Database, database_url: str) -> None:
     acquire(database, "one:a")
     expire(database_url)
     fenced: list[set[str]] = []
@@ -155,9 +149,7 @@ def test_a_fence_that_waits_for_a_takeover_sees_it(
     assert fenced == [set()]
 
 
-def test_a_takeover_that_cannot_wait_is_a_conflict(
-    database: Database, other: Database, database_url: str
-) -> None:
+def test_a_takeover_that_cannot_wait_is_a_conflict(database: Database, other: Database, database_url: str) -> None:
     acquire(database, "one:a")
     expire(database_url)
 

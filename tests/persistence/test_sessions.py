@@ -63,9 +63,7 @@ def test_an_invalidated_session_is_inactive_and_has_no_token(database: Database)
     save(database, Session("u", at(1)), Session("v", at(1)))
 
     with database.writer_unit() as unit:
-        (stored,) = unit.sessions.invalidate(
-            [Invalidation("u", "logout", at(2)), Invalidation("nobody", "x", NOON)]
-        )
+        (stored,) = unit.sessions.invalidate([Invalidation("u", "logout", at(2)), Invalidation("nobody", "x", NOON)])
 
     assert (stored.user_id, stored.is_active, stored.access_token) == ("u", False, None)
     assert stored.session_data == {"broker": "zerodha", "invalidation_reason": "logout"}
@@ -75,9 +73,7 @@ def test_a_late_invalidation_does_not_end_a_newer_session(database: Database) ->
     save(database, Session("u", at(3)))
 
     with database.writer_unit() as unit:
-        (stored,) = unit.sessions.invalidate(
-            [Invalidation("u", "logout", at(2)), Invalidation("u", "x", at(1))]
-        )
+        (stored,) = unit.sessions.invalidate([Invalidation("u", "logout", at(2)), Invalidation("u", "x", at(1))])
     assert stored.is_active
 
 
@@ -107,9 +103,7 @@ def test_active_unexpired_sessions_are_loaded_newest_first(database: Database) -
 
 
 def test_tokens_are_sealed_in_the_database_and_open_in_records(database_url: str) -> None:
-    database = open_database(
-        database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()])
-    )
+    database = open_database(database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()]))
 
     assert save(database, Session("u", token="top-secret")) == [("u", "top-secret")]
     with connected(database_url) as other:
@@ -125,9 +119,7 @@ def test_tokens_are_sealed_in_the_database_and_open_in_records(database_url: str
 def test_a_lost_key_is_an_error_where_tokens_are_needed_and_a_mark_elsewhere(
     database: Database, database_url: str
 ) -> None:
-    sealing = open_database(
-        database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()])
-    )
+    sealing = open_database(database_url, DatabaseSettings(), "tests", TokenCipher([Fernet.generate_key().decode()]))
     save(sealing, Session("u"))
     sealing.close()
 
@@ -139,9 +131,7 @@ def test_a_lost_key_is_an_error_where_tokens_are_needed_and_a_mark_elsewhere(
 
 
 def test_sixty_four_threads_saving_eight_users_leave_the_newest_of_each(database_url: str) -> None:
-    database = open_database(
-        database_url, DatabaseSettings(pool_size=16, max_overflow=0, pool_timeout_s=60), "tests"
-    )
+    database = open_database(database_url, DatabaseSettings(pool_size=16, max_overflow=0, pool_timeout_s=60), "tests")
     gate = threading.Barrier(64)
     failures: list[BaseException] = []
 

@@ -97,9 +97,7 @@ def test_a_closed_port_is_unavailable() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "part", [{"database": "nowhere"}, {"username": "nobody_here", "password": "hunter2"}]
-)
+@pytest.mark.parametrize("part", [{"database": "nowhere"}, {"username": "nobody_here", "password": "hunter2"}])
 def test_a_wrong_name_or_password_is_misconfigured(database_url: str, part: dict[str, str]) -> None:
     wrong = normalise_url(database_url).set(**part).render_as_string(hide_password=False)  # type: ignore[arg-type]
     database = open_database(wrong, DatabaseSettings(), "tests")

@@ -36,7 +36,5 @@ def signal(
     )
 
 
-def fill(
-    side: str, quantity: int, price: str | Decimal, fees: str | Decimal = "0", token: int = RELIANCE
-) -> Fill:
+def fill(side: str, quantity: int, price: str | Decimal, fees: str | Decimal = "0", token: int = RELIANCE) -> Fill:
     return Fill("order-1", token, Side(side), quantity, Decimal(price), Decimal(fees), NOW)

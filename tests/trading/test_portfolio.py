@@ -33,9 +33,7 @@ def after(*trades: tuple[str, int, str]) -> Position:
         pytest.param([("SELL", 10, "100"), ("BUY", 4, "90")], -6, "100", "40", id="close short in part"),
         pytest.param([("SELL", 10, "100"), ("BUY", 10, "110")], 0, "0", "-100", id="close short in full"),
         pytest.param([("SELL", 10, "100"), ("BUY", 15, "90")], 5, "90", "100", id="short to long"),
-        pytest.param(
-            [("BUY", 1, "100"), ("BUY", 2, "100.5")], 3, "100.3333333333", "0", id="periodic average"
-        ),
+        pytest.param([("BUY", 1, "100"), ("BUY", 2, "100.5")], 3, "100.3333333333", "0", id="periodic average"),
         pytest.param(
             [("BUY", 10, "100"), ("SELL", 10, "90"), ("BUY", 2, "80")],
             2,
@@ -64,9 +62,7 @@ def test_closing_a_part_leaves_the_exact_remainder_of_the_cost() -> None:
     assert reduced.realized_pnl == Decimal(101) - Decimal("100.3333333333")
 
 
-@pytest.mark.parametrize(
-    ("cost", "released"), [("0.0000000003", "0.0000000002"), ("0.0000000005", "0.0000000002")]
-)
+@pytest.mark.parametrize(("cost", "released"), [("0.0000000003", "0.0000000002"), ("0.0000000005", "0.0000000002")])
 def test_a_released_cost_between_two_tenth_decimals_goes_to_the_even_one(cost: str, released: str) -> None:
     held = Position(RELIANCE, 2, Decimal(cost))
     portfolio = Portfolio("paper", "momentum", CASH, CASH, positions={RELIANCE: held})

@@ -82,9 +82,7 @@ def test_cash_is_the_starting_cash_less_the_cost_of_every_fill_and_fees(history:
 @given(histories)
 def test_realized_and_unrealized_profit_are_the_gain_in_total_value(history: History) -> None:
     portfolio = books(history)
-    held = sum(
-        (Fraction(one.last_price or 0) * one.quantity for one in portfolio.positions.values()), Fraction(0)
-    )
+    held = sum((Fraction(one.last_price or 0) * one.quantity for one in portfolio.positions.values()), Fraction(0))
     gain = Fraction(portfolio.cash) + held - Fraction(CASH)
 
     assert Fraction(portfolio.total_value) == Fraction(portfolio.cash) + held

@@ -18,9 +18,7 @@ def load(positions: Any, realized: Any = Decimal(0), cash: Any = Decimal(1000)) 
 
 
 def test_a_row_has_the_columns_and_the_position_keys_of_alpha_panda() -> None:
-    portfolio = apply(
-        open_portfolio("paper", "momentum", Decimal(10_000)), fill("BUY", 10, "100.50", "1.005")
-    )
+    portfolio = apply(open_portfolio("paper", "momentum", Decimal(10_000)), fill("BUY", 10, "100.50", "1.005"))
 
     row = to_row(portfolio, NOW)
 
@@ -102,9 +100,7 @@ def test_a_stored_last_price_of_nothing_or_zero_means_that_none_was_seen(unseen:
 
 
 def test_a_record_without_positions_is_all_cash() -> None:
-    assert load({}, realized=Decimal(0), cash=Decimal(1000)) == open_portfolio(
-        "paper", "momentum", Decimal(1000)
-    )
+    assert load({}, realized=Decimal(0), cash=Decimal(1000)) == open_portfolio("paper", "momentum", Decimal(1000))
 
 
 @pytest.mark.parametrize(
