@@ -14,10 +14,10 @@ from actors.messages import (
     GetSessions,
     InvalidateSession,
     SaveSession,
-    SessionInvalidationRow,
     SessionsStored,
     StoredSession,
 )
+from actors.rows import SessionInvalidationRow
 from actors.runtime.actor import DEFERRED, ServiceActor
 from actors.runtime.cell import Context
 from actors.sessions import as_stored, row_of, shown, state_of

@@ -10,11 +10,12 @@ from typing import Any
 
 import orjson
 
-from actors.messages import CommitUnit, DeadLetterRow, Delivery, OutboundMessage
+from actors.messages import CommitUnit, Delivery
+from actors.rows import DeadLetterRow, OutboundMessage
 
 SERVICE = "alpha-panda"
-MAX_INLINE_BYTES = 2 << 20
-"""Originals above this stay in the row alone, as the `.dlq` message must fit what servers take."""
+MAX_INLINE_BYTES = 4 << 20
+"""Originals that take more than this in JSON stay in the row alone, as servers bound their messages."""
 
 _NAMESPACE = uuid.UUID("c1a0f0c2-8a5e-5d0e-9f43-52f0d7a3b1e6")
 
@@ -115,9 +116,8 @@ def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) 
 
 def _original(data: bytes) -> tuple[str | None, str | None]:
     """The original bytes as JSON can hold them, and how they are spelled."""
-    if len(data) > MAX_INLINE_BYTES:
-        return None, None
     try:
-        return data.decode(), "utf-8"
+        text, encoding = data.decode(), "utf-8"
     except UnicodeDecodeError:
-        return base64.b64encode(data).decode(), "base64"
+        text, encoding = base64.b64encode(data).decode(), "base64"
+    return (text, encoding) if len(orjson.dumps(text)) <= MAX_INLINE_BYTES else (None, None)

@@ -11,6 +11,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from actors.rows import (
+    DeadLetterRow,
+    InboxRow,
+    OutboundMessage,
+    PortfolioRow,
+    SessionInvalidationRow,
+    SessionRow,
+    TradingEventRow,
+)
+
 
 class Reply(Protocol):
     """Where an answer goes, from any thread, once: the future of an ask or a NATS reply subject."""
@@ -191,93 +201,7 @@ class StoredSession:
     access_token: str | None = field(default=None, repr=False)
 
 
-# Rows: what one unit of work writes
-
-
-@dataclass(frozen=True, slots=True)
-class InboxRow:
-    """One row of `inbox`: the key under which a message is handled once."""
-
-    consumer: str
-    message_id: str
-    stream_seq: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TradingEventRow:
-    """One row of `trading_events`."""
-
-    event_id: str
-    event_type: str
-    broker_namespace: str
-    strategy_id: str
-    instrument_token: int
-    event_data: dict[str, Any]
-    correlation_id: str | None
-    event_timestamp: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortfolioRow:
-    """One row of `portfolio_snapshots`."""
-
-    portfolio_id: str
-    broker_namespace: str
-    strategy_id: str
-    positions: dict[str, Any]
-    total_realized_pnl: Decimal
-    total_unrealized_pnl: Decimal
-    total_pnl: Decimal
-    cash: Decimal
-    snapshot_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """One row of `trading_sessions`; `session_data` holds the token in clear until the repository seals it."""
-
-    session_id: str
-    user_id: str
-    start_time: datetime
-    end_time: datetime | None
-    is_active: bool
-    session_data: dict[str, Any] = field(repr=False)
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInvalidationRow:
-    """The end of one user's session."""
-
-    user_id: str
-    reason: str
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterRow:
-    """One row of `dead_letters`: a message that cannot be handled, with its reason and its original bytes."""
-
-    id: str
-    subject: str
-    reason: str
-    error_class: str | None
-    broker: str | None
-    consumer: str
-    message_id: str | None
-    stream: str | None
-    stream_seq: int | None
-    payload: bytes = field(repr=False)
-    headers: dict[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundMessage:
-    """A message to publish after the commit; `message_id` becomes `Nats-Msg-Id`."""
-
-    subject: str
-    message_id: str
-    payload: bytes = field(repr=False)
+# Units of work
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from actors.errors import SessionNotFound
-from actors.messages import Reply, SaveSession, SessionRow, StoredSession
+from actors.messages import Reply, SaveSession, StoredSession
+from actors.rows import SessionRow
 
 MARKET_ZONE = ZoneInfo("Asia/Kolkata")
 ZERODHA_EXPIRY = time(6, 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from actors.messages import OutboundMessage
+from actors.rows import OutboundMessage
 from console.failure import USAGE, Failure
 
 ENVELOPE_KEYS = (

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from actors.gateway.subjects import TICKS, validated_signals
-from actors.messages import OutboundMessage
+from actors.rows import OutboundMessage
 from console.envelope import complete, outbound, templates
 from console.failure import USAGE, Failure
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.gateway.injection import Ack, InjectionError, publish
-from actors.messages import OutboundMessage
+from actors.rows import OutboundMessage
 from console.failure import UNAVAILABLE, USAGE, Failure
 from console.nats_servers import nats_servers
 from console.output import screen

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import orjson
 
 from actors.dead_letter import dead_letter_unit
-from actors.messages import (
-    CommitUnit,
+from actors.messages import CommitUnit
+from actors.rows import (
     DeadLetterRow,
     OutboundMessage,
     PortfolioRow,

@@ -19,7 +19,7 @@ from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from actors.errors import ActorError
 from actors.gateway.connection import connect
-from actors.messages import OutboundMessage
+from actors.rows import OutboundMessage
 from settings import NatsSettings
 
 MAX_IN_FLIGHT = 1000

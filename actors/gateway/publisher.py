@@ -14,7 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from actors.messages import OutboundMessage, OutboxBatch
+from actors.messages import OutboxBatch
+from actors.rows import OutboundMessage
 
 ACK_TIMEOUT_S = 5.0
 RETRY_S = 0.2

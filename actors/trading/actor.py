@@ -23,13 +23,12 @@ from actors.messages import (
     ExecuteSignal,
     GetTicks,
     OpenBooks,
-    OutboundMessage,
     ReopenBooks,
     Signal,
     Ticks,
-    TradingEventRow,
     UnitsCommitted,
 )
+from actors.rows import OutboundMessage, TradingEventRow
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
 from actors.runtime.mailbox import Letter

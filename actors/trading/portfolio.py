@@ -19,7 +19,8 @@ from types import MappingProxyType
 from typing import Any
 
 from actors.errors import ActorError
-from actors.messages import PortfolioData, PortfolioRow
+from actors.messages import PortfolioData
+from actors.rows import PortfolioRow
 from actors.trading.money import ZERO, average, exact, is_bookable, parse, share, wire
 from actors.trading.orders import Fill
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from actors.gateway.injection import Ack, InjectionError, publish
 from actors.gateway.subjects import validated_signals
-from actors.messages import OutboundMessage
+from actors.rows import OutboundMessage
 from console.demo.daemon import BROKER, ORDERS, STARTING_CASH, DemoDaemon
 from console.demo.evidence import Evidence, gather
 from console.demo.proofs import Proof, prove

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from actors.gateway.codec import decode_signal, decode_tick
-from actors.messages import Delivery, OutboundMessage
+from actors.messages import Delivery
+from actors.rows import OutboundMessage
 from console.envelope import ENVELOPE_KEYS, broker_of, complete, outbound, templates
 from console.failure import USAGE, Failure
 

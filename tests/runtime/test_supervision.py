@@ -1,0 +1,447 @@
+"""The restart algebra: what follows from what, without a thread or a clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.runtime.child import Backoff, GiveUp, Restart
+from actors.runtime.tree import (
+    AbandonChild,
+    BackoffElapsed,
+    Exited,
+    Phase,
+    RetireChild,
+    Schedule,
+    StartChild,
+    Started,
+    StartFailed,
+    Status,
+    StopChild,
+    TreeDown,
+    TreeUp,
+)
+from tests.runtime.machine import Machine, spec
+
+
+def schedule(name: str, delay_s: float, generation: int = 1) -> Schedule:
+    return Schedule(delay_s, BackoffElapsed(name, generation), 0.0)
+
+
+class TestStart:
+    def test_an_empty_tree_is_up_at_once(self) -> None:
+        assert Machine().begin() == [TreeUp()]
+
+    def test_the_children_of_a_level_start_together_in_the_order_of_the_table(self) -> None:
+        machine = Machine(spec("c"), spec("a"), spec("b", "a"))
+
+        assert machine.begin() == [StartChild("c", 1), StartChild("a", 1)]
+
+    def test_a_level_waits_for_every_acknowledgement_of_the_one_before(self) -> None:
+        machine = Machine(spec("a"), spec("b"), spec("c", "a"))
+        machine.begin()
+
+        assert machine.started("a") == []
+        assert machine.started("b") == [StartChild("c", 1)]
+        assert machine.started("c") == [TreeUp()]
+        assert machine.tree.phase is Phase.RUNNING
+
+    def test_a_child_that_crashes_meanwhile_holds_the_next_level_back(self) -> None:
+        machine = Machine(spec("a"), spec("b", "a"), spec("c", "b"))
+        machine.begin()
+        machine.started("a")
+
+        machine.crashed("a")
+
+        assert machine.started("b") == []
+        machine.backoff_elapsed("a")
+        assert machine.started("a") == [StartChild("c", 1)]
+
+    def test_an_acknowledgement_of_an_older_generation_counts_for_nothing(self) -> None:
+        machine = Machine(spec("a"))
+        machine.begin()
+
+        assert machine.feed(Started("a", 0)) == []
+        assert machine.status("a") is Status.STARTING
+
+
+class TestStartFailure:
+    def test_the_tree_stops_with_the_code_that_the_child_names(self) -> None:
+        machine = Machine(spec("a"), spec("b", "a"), spec("c", "b"))
+        machine.begin()
+        machine.started("a")
+
+        assert machine.start_failed("b", "schema is old", 78) == [StopChild("a", 1)]
+        assert machine.exited("a") == [TreeDown("b did not start: schema is old", 78)]
+        assert machine.status("c") is Status.WAITING
+
+    def test_a_sibling_that_is_still_starting_is_stopped_too(self) -> None:
+        machine = Machine(spec("a"), spec("b"))
+        machine.begin()
+
+        assert machine.start_failed("a") == [StopChild("b", 1)]
+        assert machine.started("b") == []
+        assert machine.exited("b") == [TreeDown("a did not start: no", 70)]
+
+    def test_a_sibling_that_then_fails_to_start_is_as_good_as_stopped(self) -> None:
+        machine = Machine(spec("a"), spec("b"))
+        machine.begin()
+        machine.start_failed("a", exit_code=78)
+
+        assert machine.start_failed("b", "me too", 69) == [TreeDown("a did not start: no", 78)]
+
+    def test_a_child_that_may_be_missing_is_parked_and_the_rest_starts(self) -> None:
+        machine = Machine(spec("a", start_failure=GiveUp.PARK), spec("b", "a"))
+        machine.begin()
+
+        assert machine.start_failed("a", "no session") == [RetireChild("a"), StartChild("b", 1)]
+        assert machine.started("b") == [TreeUp()]
+        assert machine.statuses() == {"a": Status.PARKED, "b": Status.RUNNING}
+        assert machine.child("a").last_error == "no session"
+
+    def test_a_start_that_takes_too_long_is_abandoned_and_has_failed(self) -> None:
+        machine = Machine(spec("a", start_timeout_s=3))
+        machine.begin()
+
+        effects = machine.overdue("a", "start")
+
+        assert effects == [AbandonChild("a", 1), TreeDown("a did not start: start exceeded 3 s", 69)]
+
+    def test_a_start_that_was_acknowledged_in_time_is_not_overdue(self) -> None:
+        machine = Machine.up(spec("a"))
+
+        assert machine.overdue("a", "start") == []
+
+    def test_a_passing_reason_is_tried_again_until_the_deadline(self) -> None:
+        machine = Machine(spec("a", start_retry_s=10))
+        machine.begin()
+
+        assert machine.start_failed("a", retryable=True) == [schedule("a", 0.05)]
+        assert machine.backoff_elapsed("a") == [StartChild("a", 2)]
+        machine.now += 9.9
+        assert machine.start_failed("a", retryable=True) == [schedule("a", 0.1, 2)]
+        machine.backoff_elapsed("a")
+        machine.now += 0.2
+        assert machine.start_failed("a", "away", 69, retryable=True) == [TreeDown("a did not start: away", 69)]
+
+    def test_a_reason_that_does_not_pass_is_not_tried_again(self) -> None:
+        machine = Machine(spec("a", start_retry_s=10))
+        machine.begin()
+
+        assert machine.start_failed("a", "schema is old", 78) == [TreeDown("a did not start: schema is old", 78)]
+
+    def test_retries_of_the_start_do_not_count_as_restarts(self) -> None:
+        machine = Machine(spec("a", start_retry_s=10, intensity=0))
+        machine.begin()
+
+        machine.start_failed("a", retryable=True)
+        machine.backoff_elapsed("a")
+        machine.started("a")
+
+        assert machine.child("a").restarts == ()
+        assert machine.child("a").total_restarts == 0
+
+    def test_a_restart_that_fails_for_a_passing_reason_is_tried_again_without_counting(self) -> None:
+        machine = Machine.up(spec("a", start_retry_s=10, intensity=1))
+        machine.crashed("a")
+
+        for _ in range(5):
+            machine.backoff_elapsed("a")
+            machine.start_failed("a", retryable=True)
+            machine.now += 1
+
+        assert machine.status("a") is Status.RESTARTING
+        assert len(machine.child("a").restarts) == 1
+        machine.now += 10
+        machine.backoff_elapsed("a")
+        machine.start_failed("a", "away", retryable=True)
+        assert machine.tree.exit_code == 70
+
+    def test_each_series_of_attempts_has_a_deadline_of_its_own(self) -> None:
+        machine = Machine.up(spec("a", start_retry_s=10))
+        machine.now += 1000
+
+        machine.crashed("a")
+        machine.backoff_elapsed("a")
+
+        assert machine.start_failed("a", retryable=True) == [schedule("a", 0.1, 2)]
+        assert len(machine.child("a").restarts) == 1
+
+
+class TestRestart:
+    @pytest.mark.parametrize("error", [None, "ValueError: boom"])
+    def test_a_permanent_child_is_always_restarted(self, error: str | None) -> None:
+        machine = Machine.up(spec("a"))
+
+        assert machine.exited("a", error) == [schedule("a", 0.05)]
+        assert machine.backoff_elapsed("a") == [StartChild("a", 2)]
+
+    def test_a_transient_child_is_restarted_after_a_crash(self) -> None:
+        machine = Machine.up(spec("a", restart=Restart.TRANSIENT))
+
+        assert machine.crashed("a") == [schedule("a", 0.05)]
+
+    def test_a_transient_child_that_ended_by_itself_stays_down(self) -> None:
+        machine = Machine.up(spec("a", restart=Restart.TRANSIENT))
+
+        assert machine.exited("a") == [RetireChild("a")]
+        assert machine.status("a") is Status.STOPPED
+
+    @pytest.mark.parametrize("error", [None, "ValueError: boom"])
+    def test_a_temporary_child_is_never_restarted(self, error: str | None) -> None:
+        machine = Machine.up(spec("a", restart=Restart.TEMPORARY))
+
+        assert machine.exited("a", error) == [RetireChild("a")]
+
+    def test_nobody_else_is_restarted(self) -> None:
+        machine = Machine.up(spec("a"), spec("b", "a"), spec("c", "b"))
+
+        machine.crash_and_return("b")
+
+        assert {name: child.generation for name, child in machine.tree.children.items()} == {"a": 1, "b": 2, "c": 1}
+
+    def test_a_restart_that_fails_to_start_counts_as_another(self) -> None:
+        machine = Machine.up(spec("a", intensity=2))
+        machine.crashed("a")
+        machine.backoff_elapsed("a")
+
+        assert machine.start_failed("a") == [schedule("a", 0.1, 2)]
+        machine.backoff_elapsed("a")
+        assert machine.start_failed("a", "still no") == [
+            TreeDown("a exceeded 2 restarts in 30 s: still no", 70),
+        ]
+
+
+class TestIntensity:
+    @pytest.mark.parametrize("intensity", [0, 1, 5])
+    def test_as_many_restarts_are_allowed_and_not_one_more(self, intensity: int) -> None:
+        machine = Machine.up(spec("a", intensity=intensity), spec("b"))
+        for _ in range(intensity):
+            machine.crash_and_return("a")
+
+        assert machine.crashed("a") == [StopChild("b", 1)]
+        (down,) = machine.exited("b")
+        assert isinstance(down, TreeDown)
+        assert (down.exit_code, down.why.split(":")[0]) == (70, f"a exceeded {intensity} restarts in 30 s")
+
+    def test_a_child_that_may_be_missing_is_parked_and_the_rest_runs_on(self) -> None:
+        machine = Machine.up(spec("a", intensity=0, give_up=GiveUp.PARK), spec("b"))
+
+        assert machine.crashed("a") == [RetireChild("a")]
+        assert machine.statuses() == {"a": Status.PARKED, "b": Status.RUNNING}
+        assert machine.tree.phase is Phase.RUNNING
+
+    def test_the_window_slides(self) -> None:
+        machine = Machine.up(spec("a", intensity=1, period_s=10))
+
+        for _ in range(5):
+            machine.crash_and_return("a")
+            machine.now += 10.1
+
+        assert machine.status("a") is Status.RUNNING
+
+    def test_a_restart_exactly_a_period_ago_still_counts(self) -> None:
+        machine = Machine.up(spec("a", intensity=1, period_s=10, give_up=GiveUp.PARK))
+        machine.crash_and_return("a")
+        machine.now += 10
+
+        assert machine.crashed("a") == [RetireChild("a")]
+
+    def test_every_child_has_a_window_of_its_own(self) -> None:
+        machine = Machine.up(spec("a", intensity=1), spec("b", intensity=1))
+
+        machine.crash_and_return("a")
+        machine.crash_and_return("b")
+
+        assert machine.tree.phase is Phase.RUNNING
+
+
+class TestBackoff:
+    def test_it_doubles_and_is_capped(self) -> None:
+        machine = Machine.up(spec("a", intensity=100, backoff=Backoff(1, 10, 0.0, 60)))
+
+        assert [machine.crash_and_return("a") for _ in range(6)] == [1, 2, 4, 8, 10, 10]
+
+    def test_it_begins_anew_after_a_quiet_time(self) -> None:
+        machine = Machine.up(spec("a", intensity=100, backoff=Backoff(1, 10, 0.0, 60)))
+        assert [machine.crash_and_return("a") for _ in range(3)] == [1, 2, 4]
+
+        machine.now += 60.1
+
+        assert [machine.crash_and_return("a") for _ in range(2)] == [1, 2]
+
+    def test_it_goes_on_while_it_is_not_quiet_for_long_enough(self) -> None:
+        machine = Machine.up(spec("a", intensity=100, backoff=Backoff(1, 10, 0.0, 60)))
+        machine.crash_and_return("a")
+
+        machine.now += 60
+
+        assert machine.crash_and_return("a") == 2
+
+    def test_a_streak_of_a_thousand_is_no_overflow(self) -> None:
+        machine = Machine.up(spec("a", intensity=10_000, backoff=Backoff(1, 10, 0.0, 60)))
+
+        assert [machine.crash_and_return("a") for _ in range(1100)][-1] == 10
+
+    def test_its_jitter_travels_with_it(self) -> None:
+        machine = Machine.up(spec("a", backoff=Backoff(jitter=0.3)))
+
+        assert machine.crashed("a") == [Schedule(0.05, BackoffElapsed("a", 1), 0.3)]
+
+
+class TestOperator:
+    def test_a_running_child_is_stopped_and_started_again(self) -> None:
+        machine = Machine.up(spec("a"))
+
+        assert machine.restart("a") == [StopChild("a", 1)]
+        assert machine.exited("a") == [StartChild("a", 2)]
+        assert machine.started("a") == []
+        assert (machine.status("a"), machine.child("a").restarts) == (Status.RUNNING, ())
+
+    def test_it_takes_no_matter_how_the_child_ends(self) -> None:
+        machine = Machine.up(spec("a", restart=Restart.TEMPORARY))
+        machine.restart("a")
+
+        assert machine.crashed("a") == [StartChild("a", 2)]
+
+    def test_a_parked_child_starts_with_a_clean_slate(self) -> None:
+        machine = Machine.up(spec("a", intensity=1, give_up=GiveUp.PARK))
+        machine.crash_and_return("a")
+        machine.crashed("a")
+
+        assert machine.restart("a") == [StartChild("a", 3)]
+        assert machine.started("a") == []
+        assert machine.crash_and_return("a") == 0.05
+
+    def test_one_that_waits_for_its_backoff_starts_now_and_only_once(self) -> None:
+        machine = Machine.up(spec("a"))
+        machine.crashed("a")
+
+        assert machine.restart("a") == [StartChild("a", 2)]
+        assert machine.feed(BackoffElapsed("a", 1)) == []
+
+    def test_one_that_does_not_stop_is_abandoned_and_succeeded(self) -> None:
+        machine = Machine.up(spec("a", shutdown_s=2))
+        machine.restart("a")
+
+        assert machine.overdue("a", "stop") == [AbandonChild("a", 1), StartChild("a", 2)]
+        assert machine.child("a").last_error == "stop exceeded 2 s"
+
+    @pytest.mark.parametrize("stage", ["starting", "stopping"])
+    def test_one_that_is_on_its_way_is_left_alone(self, stage: str) -> None:
+        machine = Machine(spec("a"))
+        machine.begin()
+        if stage == "stopping":
+            machine.started("a")
+            machine.restart("a")
+
+        assert machine.restart("a") == []
+
+    def test_a_tree_that_stops_restarts_nothing(self) -> None:
+        machine = Machine.up(spec("a", give_up=GiveUp.PARK, intensity=0), spec("b"))
+        machine.crashed("a")
+        machine.stop()
+
+        assert machine.restart("a") == []
+
+
+class TestStuck:
+    def test_a_handler_over_its_budget_is_abandoned_and_counts_as_a_crash(self) -> None:
+        machine = Machine.up(spec("a", handler_budget_s=60))
+
+        assert machine.overdue("a", "handler") == [AbandonChild("a", 1), schedule("a", 0.05)]
+        assert machine.child("a").last_error == "handler exceeded 60 s"
+
+    def test_one_that_flaps_so_is_parked(self) -> None:
+        machine = Machine.up(spec("a", intensity=0, give_up=GiveUp.PARK))
+
+        assert machine.overdue("a", "handler") == [AbandonChild("a", 1), RetireChild("a")]
+
+    @pytest.mark.parametrize(
+        "late", [Exited("a", 1), Exited("a", 1, "late"), Started("a", 1), StartFailed("a", 1, "late")]
+    )
+    @pytest.mark.parametrize("give_up", list(GiveUp))
+    def test_what_an_abandoned_one_says_later_changes_nothing(
+        self, late: Exited | Started | StartFailed, give_up: GiveUp
+    ) -> None:
+        machine = Machine.up(spec("a", intensity=0, give_up=give_up), spec("b"))
+        machine.overdue("a", "handler")
+        before = machine.tree
+
+        assert machine.feed(late) == []
+        assert machine.tree == before
+
+    def test_an_abandoned_start_that_fails_later_is_not_counted_again(self) -> None:
+        machine = Machine.up(spec("a", intensity=5))
+        machine.crashed("a")
+        machine.backoff_elapsed("a")
+        machine.overdue("a", "start")
+
+        assert machine.start_failed("a", "late") == []
+        assert len(machine.child("a").restarts) == 2
+
+
+class TestStop:
+    def test_it_is_the_exact_reverse_of_the_start(self) -> None:
+        machine = Machine.up(spec("a"), spec("b", "a"), spec("c", "a"), spec("d", "b", "c"))
+
+        assert machine.stop() == [StopChild("d", 1)]
+        assert machine.exited("d") == [StopChild("b", 1), StopChild("c", 1)]
+        assert machine.exited("c") == []
+        assert machine.exited("b") == [StopChild("a", 1)]
+        assert machine.exited("a") == [TreeDown("asked", 0)]
+        assert machine.tree.phase is Phase.STOPPED
+
+    def test_one_that_crashes_on_the_way_down_is_not_restarted(self) -> None:
+        machine = Machine.up(spec("a"), spec("b", "a"))
+        machine.stop()
+
+        assert machine.crashed("a") == []
+        assert machine.crashed("b") == [TreeDown("asked", 0)]
+
+    def test_one_that_does_not_stop_is_abandoned_and_the_rest_goes_on(self) -> None:
+        machine = Machine.up(spec("a"), spec("b", "a"))
+        machine.stop()
+
+        assert machine.overdue("b", "stop") == [AbandonChild("b", 1), StopChild("a", 1)]
+
+    def test_a_restart_under_way_is_called_off(self) -> None:
+        machine = Machine.up(spec("a"))
+        machine.crashed("a")
+
+        assert machine.stop() == [TreeDown("asked", 0)]
+        assert machine.backoff_elapsed("a") == []
+
+    def test_a_start_under_way_is_stopped_and_the_next_level_never_begins(self) -> None:
+        machine = Machine(spec("a"), spec("b", "a"))
+        machine.begin()
+
+        assert machine.stop() == [StopChild("a", 1)]
+        assert machine.started("a") == []
+        assert machine.exited("a") == [TreeDown("asked", 0)]
+
+    def test_an_operators_restart_under_way_ends_in_the_stop(self) -> None:
+        machine = Machine.up(spec("a"))
+        machine.restart("a")
+
+        assert machine.stop() == []
+        assert machine.exited("a") == [TreeDown("asked", 0)]
+
+    def test_a_second_stop_changes_neither_reason_nor_code(self) -> None:
+        machine = Machine(spec("a"), spec("b"))
+        machine.begin()
+        machine.start_failed("a", "no key", 78)
+
+        assert machine.stop() == []
+        assert machine.exited("b") == [TreeDown("a did not start: no key", 78)]
+
+    @pytest.mark.parametrize("late", [Exited("a", 1, "late"), StartFailed("a", 1, "late"), BackoffElapsed("a", 1)])
+    def test_nothing_rises_from_a_tree_that_is_down(self, late: Exited | StartFailed | BackoffElapsed) -> None:
+        machine = Machine.up(spec("a"))
+        machine.stop()
+        machine.overdue("a", "stop")
+        before = machine.tree
+
+        assert machine.feed(late) == []
+        assert machine.stop() == []
+        assert machine.restart("a") == []
+        assert machine.tree == before
