@@ -28,6 +28,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ from actors.gateway.actor import GatewayActor
 from actors.gateway.codec import decode_session_request
 from actors.gateway.embedded import EmbeddedNats
 from actors.health import HealthActor
-from actors.messages import Delivery, Released, Routed, StopTree
+from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
 from actors.runtime.child import ChildSpec, GiveUp
@@ -71,6 +72,8 @@ from settings import Settings
 
 STOP_DEADLINE_S = 45.0
 LAST_STATUS = "last_status.json"
+REVIVE_MIN_S = 0.5
+REVIVE_MAX_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +116,12 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
     return [
         ChildSpec("control", control),
         ChildSpec("database", writer, start_timeout_s=600, start_retry_s=60, shutdown_s=10, mailbox_capacity=50_000),
-        ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",)),
+        ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",), start_retry_s=60),
         ChildSpec(
             "health",
             lambda context: HealthActor(context, checks(settings, database, PersistenceError, context.directory)),
             depends_on=("database", "auth"),
+            start_retry_s=60,
         ),
         *(trader(broker) for broker in settings.brokers),
         ChildSpec("gateway", gateway, depends_on=("control", "health", *traders), shutdown_s=20),
@@ -155,6 +159,11 @@ class SupervisorActor(Supervisor):
     def on_tree_up(self) -> None:
         self.log.info("up", children=len(self.tree.children))
         self._on_up()
+
+    def on_parked(self, name: str) -> None:
+        broker = name.removeprefix("trading.")
+        if broker != name:
+            self.context.directory["gateway"].tell_control(BrokerClosed(broker))
 
     def _release(self, delivery: Delivery) -> None:
         self.context.directory["gateway"].tell_control(Released((delivery,), 1.0))
@@ -212,6 +221,8 @@ class Process:
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._stack = ExitStack()
         self._embedded: list[EmbeddedServer] = []
+        self._revive_at = 0.0
+        self._revive_pause_s = REVIVE_MIN_S
         self._log = structlog.get_logger("process")
 
     def __enter__(self) -> Self:
@@ -302,16 +313,21 @@ class Process:
                 handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
 
     def _revive(self) -> None:
-        """Start an embedded server again that died."""
-        for server in self._embedded:
+        """Start an embedded server again that died; one that does not start is left alone for longer each time."""
+        dead = [server for server in self._embedded if server.poll() is not None]
+        if not dead:
+            self._revive_pause_s = REVIVE_MIN_S
+        if not dead or time.monotonic() < self._revive_at:
+            return
+        for server in dead:
             exit_code = server.poll()
-            if exit_code is None:
-                continue
             self._log.error("embedded server died; starting it again", server=type(server).__name__, code=exit_code)
             try:
                 server.restart()
             except EmbeddedServerError as error:
                 self._log.error("embedded server did not start", reason=str(error))
+                self._revive_pause_s = min(REVIVE_MAX_S, self._revive_pause_s * 2)
+        self._revive_at = time.monotonic() + self._revive_pause_s
 
     def _keep(self, report: StatusReport) -> None:
         path: Path = self._settings.state_dir / LAST_STATUS

@@ -63,10 +63,12 @@ class ControlActor(ServiceActor):
         self._connection = connection
         self._read_session = read_session
         self._server: uvicorn.Server | None = None
+        self._inode: int | None = None
         self._serving: threading.Thread | None = None
 
     def on_start(self) -> None:
         listener = listen(self._path)
+        self._inode = self._path.stat().st_ino
         routes = [
             Route("/status", self._get_status),
             Route("/connection", self._get_connection),
@@ -95,8 +97,9 @@ class ControlActor(ServiceActor):
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             self._serving.join(3)
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
 
     # Requests, in the HTTP thread
 

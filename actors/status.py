@@ -43,7 +43,7 @@ class StatusReport:
         parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
         children = [self._child(child, monotonic) for child in self._children().values()]
         brokers = {name: self._broker(name, parts) for name in self.brokers}
-        database, nats = parts.get("database", {}), parts.get("gateway", {})
+        database, nats = {**_NO_DATABASE, **parts.get("database", {})}, {**_NO_NATS, **parts.get("gateway", {})}
         checks = parts.get("health", {}).get("checks", [])
         why = _why_not_ready(children, brokers, database, nats, checks)
         return {
@@ -110,7 +110,7 @@ class StatusReport:
             own["state"] = _SHOWN.get(child.status, child.status.value)
         return {
             "state": own.get("state", "starting"),
-            "lease": own.get("lease"),
+            "lease": own.get("lease", _NO_LEASE),
             "session": parts.get("auth", {}).get("sessions", {}).get(name, _NO_SESSION),
             "signals": placed + failed,
             "orders": placed,
@@ -124,6 +124,18 @@ class StatusReport:
 
 
 _NO_SESSION = {"user_id": None, "expires_at": None, "state": "none"}
+_NO_LEASE = {"owner": None, "epoch": None, "mine": False}
+_NO_DATABASE: dict[str, Any] = {
+    "state": "starting",
+    "url": None,
+    "embedded": None,
+    "schema": None,
+    "last_commit_age_s": None,
+    "commits": 0,
+    "rows": 0,
+    "error": None,
+}
+_NO_NATS: dict[str, Any] = {"state": "starting", "url": None, "embedded": None, "streams": {}, "error": None}
 
 
 def _part(handle: Handle, now: float) -> dict[str, Any]:
@@ -146,9 +158,9 @@ def _why_not_ready(
     for name, broker in brokers.items():
         if broker["state"] in {"opening", "standby"}:
             why.append(f"broker {name} is {broker['state']}")
-    if database and database["state"] != "up":
+    if database["state"] == "away":
         why.append(f"database is away: {database['error']}")
-    if nats and nats["state"] != "up":
+    if nats["state"] == "away":
         why.append(f"NATS is away: {nats['error'] or 'not connected'}")
     why += [f"{check['component']}: {check['message']}" for check in checks if not check["passed"]]
     return why

@@ -29,6 +29,7 @@ from actors.messages import (
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 from actors.runtime.mailbox import Letter
+from actors.runtime.tree import Phase
 from actors.sessions import answer
 from persistence.database import Database
 from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, Unavailable
@@ -116,6 +117,11 @@ class DatabaseActor(ServiceActor):
         except (Unavailable, Conflict) as error:
             self.log.warning("leases not given back, they will expire", reason=str(error))
 
+    def on_exit(self) -> None:
+        tree = self.context.directory.tree
+        if self._parked and tree is not None and tree.phase is Phase.RUNNING:
+            self._give_back(self._parked)
+
     def _leftovers(self) -> list[Letter]:
         left: list[Letter] = []
         while more := self.context.mailbox.take(self.take_limit, self.context.generation, timeout_s=0):
@@ -161,7 +167,7 @@ class DatabaseActor(ServiceActor):
             try:
                 handler(message)
             except (Unavailable, Conflict) as error:
-                self.context.mailbox.push_back([Letter(message)])
+                self.context.push_back(message)
                 self._park([], error)
 
         return handle
@@ -236,7 +242,7 @@ class DatabaseActor(ServiceActor):
             self.log.warning("parked", reason=str(error))
         self._away = str(error)
         self._parked += units
-        self.context.mailbox.suspend()
+        self.context.suspend()
         self.context.after(self._retry_s, RetryCommit())
         self._retry_s = min(RETRY_MAX_S, self._retry_s * 2)
         self._publish()
@@ -255,7 +261,7 @@ class DatabaseActor(ServiceActor):
         self.log.info("resumed", units=len(units))
         self._away = None
         self._retry_s = RETRY_MIN_S
-        self.context.mailbox.resume()
+        self.context.resume()
         self._publish()
 
     # Books, leases, outbox

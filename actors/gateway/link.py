@@ -66,6 +66,7 @@ class Link:
         self._settings = settings
         self._servers = servers
         self._specs = subjects.streams(brokers)
+        self._consumers = subjects.durable_consumers(brokers)
         self._inbound = inbound
         self._directory = directory
         self._status = status
@@ -179,12 +180,11 @@ class Link:
         for spec in self._specs:
             info = await js.stream_info(spec.name)
             measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
-        for puller in tuple(self._pullers.values()):
-            consumer = await js.consumer_info(puller.stream, puller.consumer)
-            measured[puller.stream] |= {
-                "pending": consumer.num_pending or 0,
-                "ack_pending": consumer.num_ack_pending or 0,
-            }
+        for stream, name in self._consumers:
+            with contextlib.suppress(nats.js.errors.NotFoundError):
+                consumer = await js.consumer_info(stream, name)
+                waiting = {"pending": consumer.num_pending or 0, "ack_pending": consumer.num_ack_pending or 0}
+                measured[stream] |= waiting
         return measured
 
     async def stop_pulling(self) -> None:

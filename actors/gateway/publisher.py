@@ -14,12 +14,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from actors.dead_letter import without_original
 from actors.messages import OutboxBatch
 from actors.rows import OutboundMessage
 
 ACK_TIMEOUT_S = 5.0
 RETRY_S = 0.2
 MAX_IN_FLIGHT = 4000
+HEADER_BYTES = 512
+"""Room for the header, which the server counts too; beyond its limit it closes the connection for good."""
 
 
 class Publisher:
@@ -121,13 +124,15 @@ class Publisher:
         self._next += 1
         reply = f"{self._prefix}.{self._next}"
         self._acks[reply] = (batch_id, message)
-        try:
-            await client.publish(
-                message.subject, message.payload, reply=reply, headers={"Nats-Msg-Id": message.message_id}
-            )
-        except nats.errors.MaxPayloadError:
-            self._log.error("too large to publish", subject=message.subject, bytes=len(message.payload))
+        payload = message.payload
+        if len(payload) + HEADER_BYTES > client.max_payload and message.subject.endswith(".dlq"):
+            payload = without_original(payload)
+        if len(payload) + HEADER_BYTES > client.max_payload:
+            self._log.error("too large to publish", subject=message.subject, bytes=len(payload))
             self._settle(reply)
+            return
+        try:
+            await client.publish(message.subject, payload, reply=reply, headers={"Nats-Msg-Id": message.message_id})
         except nats.errors.Error:
             self._resend_soon()
 

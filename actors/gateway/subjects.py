@@ -52,6 +52,12 @@ def streams(brokers: Sequence[str]) -> tuple[StreamSpec, ...]:
     return (*shared, *(spec for broker in brokers for spec in _broker_streams(broker)))
 
 
+def durable_consumers(brokers: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The durable consumers of such a service: (stream, name)."""
+    signals = ((signals_stream(broker), signals_consumer(broker)) for broker in brokers)
+    return ((SESSIONS_STREAM, SESSIONS_CONSUMER), *signals)
+
+
 def _broker_streams(broker: str) -> tuple[StreamSpec, ...]:
     name = broker.upper()
     kept_s = 7 * DAY_S if broker == "paper" else 30 * DAY_S

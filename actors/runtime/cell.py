@@ -60,6 +60,22 @@ class Context:
     def mailbox(self) -> Mailbox:
         return self.handle.mailbox
 
+    def suspend(self) -> None:
+        """Serve only the control lane until `resume`.
+
+        Raises:
+            Abandoned: this incarnation no longer owns the mailbox; the same holds for the next two.
+        """
+        self.mailbox.suspend(self.generation)
+
+    def resume(self) -> None:
+        """Serve the user lane again."""
+        self.mailbox.resume(self.generation)
+
+    def push_back(self, message: Any) -> None:
+        """Return a message that cannot be handled now to the front of the user lane."""
+        self.mailbox.push_back([Letter(message)], self.generation)
+
     def publish(self, snapshot: Snapshot) -> None:
         """Replace this child's snapshot in the status."""
         self.telemetry.snapshot = snapshot

@@ -134,7 +134,7 @@ class TradingActor(ServiceActor):
 
     def _open_books(self) -> None:
         """Ask for the books; until they come only the control lane is served."""
-        self.context.mailbox.suspend()
+        self.context.suspend()
         self._token = None
         if not self.context.directory["database"].tell(OpenBooks(self._broker.name, self.context.name)):
             raise StartRefused("the database's mailbox is full", retryable=True)
@@ -154,7 +154,7 @@ class TradingActor(ServiceActor):
         self._state = "trading"
         for waiting in self._pending.values():
             self._decide(waiting)
-        self.context.mailbox.resume()
+        self.context.resume()
         self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name))
         self._publish()
 

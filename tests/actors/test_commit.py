@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.database.commit import Books, Plan, coalesce, decode_outbox, encode_outbox, plan, poisoned
@@ -115,6 +115,7 @@ class TestPlan:
 
         assert done.by_books() == {("paper", 1): ("a", "c"), ("zerodha", 2): ("b",)}
 
+    @settings(deadline=None)
     @given(st.data())
     def test_every_unit_is_settled_or_refused_once_and_effects_are_never_repeated(self, data: st.DataObject) -> None:
         ids_drawn = data.draw(st.lists(st.sampled_from("abcdef"), max_size=12))
@@ -213,6 +214,7 @@ class TestPoison:
 
 
 class TestOutbox:
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8")), st.text(st.characters(codec="utf-8")))))
     def test_what_is_kept_comes_back_as_it_was(self, texts: list[tuple[str, str]]) -> None:
         messages = tuple(OutboundMessage(one, f"id of {one}", other.encode()) for one, other in texts)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from actors.dead_letter import MAX_INLINE_BYTES, dead_letter_unit
+from actors.dead_letter import MAX_INLINE_BYTES, dead_letter_unit, without_original
 from actors.messages import Delivery
 from actors.rows import DeadLetterRow
 from tests.actors.messages import NOW_TEXT, delivery
@@ -153,3 +153,16 @@ def test_what_no_message_can_hold_stays_in_the_row_alone(data: bytes) -> None:
 
 def test_a_row_does_not_show_its_bytes() -> None:
     assert "topsecret" not in repr(dead_letter_unit(delivery(b"topsecret"), REASON, "BadMessage"))
+
+
+def test_a_message_for_a_small_server_keeps_all_but_the_original() -> None:
+    unit = dead_letter_unit(delivery(b"{bad"), REASON, "BadMessage")
+    (message,) = unit.outbound
+
+    small = orjson.loads(without_original(message.payload))
+
+    full = orjson.loads(message.payload)
+    assert small["data"]["original_message"]["value"] is None
+    assert small["data"]["original_message"]["size"] == 4
+    assert small["data"]["failure_info"] == full["data"]["failure_info"]
+    assert small["id"] == full["id"]

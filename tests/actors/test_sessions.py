@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.errors import SessionNotFound
@@ -85,6 +85,7 @@ class TestZerodhaExpiry:
 
         assert next_zerodha_expiry(moment) == datetime.fromisoformat(f"{expiry}T00:30:00+00:00")
 
+    @settings(deadline=None)
     @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
     def test_it_is_always_ahead_and_never_more_than_a_day(self, moment: datetime) -> None:
         assert timedelta(0) < next_zerodha_expiry(moment) - moment <= timedelta(days=1)

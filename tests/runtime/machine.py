@@ -101,3 +101,7 @@ class Machine:
         self.backoff_elapsed(name)
         self.started(name)
         return schedule.delay_s
+
+
+def schedule(name: str, delay_s: float, generation: int = 1) -> Schedule:
+    return Schedule(delay_s, BackoffElapsed(name, generation), 0.0)

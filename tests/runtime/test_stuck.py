@@ -15,9 +15,8 @@ from actors.runtime.letter import Answer, Letter
 from actors.runtime.mailbox import Abandoned
 from actors.runtime.supervisor import ZOMBIE_LIMIT
 from actors.runtime.tree import Status
-from tests.runtime.kit import WAIT_S, Fail, Gate, Grove, Note, Noted, Probe, Run, Up, Worker, tree, worker
+from tests.runtime.kit import STEADY, WAIT_S, Fail, Gate, Grove, Note, Noted, Probe, Run, Up, Worker, tree, worker
 
-STEADY = Backoff(jitter=0.0)
 BUDGET_S = 30.0
 
 

@@ -91,34 +91,49 @@ def test_a_bad_message_is_written_down_once_across_restarts(
     assert streams.count(streams_url, "SYSTEM_DLQ") == 1
 
 
-def test_the_signal_that_crashes_the_actor_again_is_a_dead_letter(
-    tmp_path: Any, database_url: str, streams_url: str
+def test_a_broker_with_unreadable_books_is_parked_and_its_signals_wait_in_the_stream(
+    idle_daemon: Daemon, database_url: str, streams_url: str
 ) -> None:
-    """A starting cash whose books cannot be read makes every restart fail: the broker is parked, the rest goes on."""
     execute(
         database_url,
         "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
         " total_unrealized_pnl, total_pnl, cash, snapshot_time)"
         " VALUES ('paper:s1', 'paper', 's1', '{\"x\": 1}', 0, 0, 0, 0, now())",
     )
-    daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url).start()
-    try:
-        eventually(lambda: daemon.child("trading.paper")["state"] == "parked", 60)
-        status = daemon.status()
-        assert status["state"] == "degraded"
-        assert any("trading.paper is parked" in reason for reason in status["why_not_ready"])
-        assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {
-            "auth",
-            "gateway",
-        }
+    daemon = idle_daemon.start()
+    eventually(lambda: daemon.child("trading.paper")["state"] == "parked", 60)
+    eventually(lambda: daemon.status()["nats"]["state"] == "up")
+    status = daemon.status()
+    assert status["state"] == "degraded"
+    assert any("trading.paper is parked" in reason for reason in status["why_not_ready"])
+    assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {"auth", "gateway"}
+    streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
 
-        execute(database_url, "DELETE FROM portfolio_snapshots")
-        daemon.request("POST", "/children/trading.paper/restart")
-        daemon.wait_until("ready")
-        streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
-        eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
-    finally:
-        daemon.kill()
+    execute(database_url, "DELETE FROM portfolio_snapshots")
+    daemon.request("POST", "/children/trading.paper/restart")
+
+    daemon.wait_until("ready")
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
+    assert daemon.status()["dead_letters"] == status["dead_letters"]
+
+
+def test_a_broker_that_crashes_too_often_is_parked_with_its_signals_left_in_the_stream(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    def crash_until_parked() -> bool:
+        if daemon.child("trading.paper")["state"] == "running":
+            daemon.request("POST", "/children/trading.paper/crash")
+        return bool(daemon.child("trading.paper")["state"] == "parked")
+
+    eventually(crash_until_parked)
+    signals = [streams.signal(quantity=number) for number in range(1, 30)]
+    streams.publish(streams_url, "paper.signals.validated", signals)
+    eventually(lambda: daemon.status()["nats"]["streams"]["PAPER_SIGNALS"]["pending"] == 29)
+
+    daemon.request("POST", "/children/trading.paper/restart")
+
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3 * 29)
+    books.assert_equal(database_url, signals)
 
 
 @pytest.mark.parametrize("subject", ["auth.sessions.save", "auth.sessions.invalidate", "market.ticks"])
