@@ -10,12 +10,14 @@ import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FilePath,
     SecretStr,
     ValidationError,
     field_validator,
@@ -24,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 CHECKOUT = Path(__file__).resolve().parent
 LIVE_STREAM_TOKENS = frozenset({"market", "auth", "panda", "system", "shared"})
 
@@ -65,7 +68,7 @@ class DatabaseSettings(Section):
     max_overflow: int = Field(30, ge=0, le=500)
     pool_recycle_s: int = Field(3600, ge=1)
     pool_timeout_s: float = Field(5, gt=0)
-    connect_timeout_s: int = Field(5, ge=1)
+    connect_timeout_s: int = Field(5, ge=1, le=600)
     statement_timeout_ms: int = Field(15_000, ge=0)
     lock_timeout_ms: int = Field(3_000, ge=0)
     auto_migrate: bool | None = None
@@ -92,15 +95,23 @@ class NatsSettings(Section):
     """NATS: where it is and how we identify ourselves. An empty URL means the embedded server."""
 
     url: SecretStr = SecretStr("")
-    credentials_file: Path | None = None
-    tls_ca_file: Path | None = None
+    credentials_file: FilePath | None = None
+    tls_ca_file: FilePath | None = None
 
     @field_validator("url")
     @classmethod
     def _is_nats(cls, url: SecretStr) -> SecretStr:
-        for one in filter(None, url.get_secret_value().split(",")):
-            if one.strip().partition("://")[0] not in {"nats", "tls", "ws", "wss"} or "://" not in one:
-                raise ValueError("must be nats:// or tls:// URLs, separated by commas")
+        servers = [one.strip() for one in url.get_secret_value().split(",") if one.strip()]
+        if url.get_secret_value() and not servers:
+            raise ValueError("names no server")
+        for one in servers:
+            try:
+                read = urlsplit(one)
+                usable = read.scheme in NATS_SCHEMES and bool(read.hostname) and read.port != 0
+            except ValueError:
+                usable = False
+            if not usable:
+                raise ValueError("must be nats://host:port or tls://host:port, separated by commas")
         return url
 
     @property
@@ -115,9 +126,9 @@ class NatsSettings(Section):
 class PaperTradingSettings(Section):
     """The paper broker. Percentages are of the price and of the notional."""
 
-    starting_cash: Decimal = Field(Decimal(1_000_000), ge=0, allow_inf_nan=False)
-    slippage_percent: Decimal = Field(Decimal("0.05"), ge=0, lt=100, allow_inf_nan=False)
-    commission_percent: Decimal = Field(Decimal("0.1"), ge=0, lt=100, allow_inf_nan=False)
+    starting_cash: Decimal = Field(Decimal(1_000_000), ge=0, max_digits=30, allow_inf_nan=False)
+    slippage_percent: Decimal = Field(Decimal("0.05"), ge=0, lt=100, max_digits=18, allow_inf_nan=False)
+    commission_percent: Decimal = Field(Decimal("0.1"), ge=0, lt=100, max_digits=18, allow_inf_nan=False)
 
 
 class BrokerSettings(Section):
@@ -130,7 +141,7 @@ class AuthSettings(Section):
     """Keys that encrypt stored tokens (Fernet, comma-separated; the first encrypts) or a file of them, one a line."""
 
     token_keys: SecretStr = SecretStr("")
-    token_keys_file: Path | None = None
+    token_keys_file: FilePath | None = None
 
     def keys(self) -> list[str]:
         """The token keys in order.

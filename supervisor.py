@@ -269,6 +269,8 @@ class Process:
             return self._settings.auth.keys()
         except OSError as error:
             raise TokenKeyError(f"AUTH__TOKEN_KEYS_FILE: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise TokenKeyError("AUTH__TOKEN_KEYS_FILE: not a text file") from None
 
     def _start_servers(self, node: str) -> Servers:
         settings, state_dir = self._settings, self._settings.state_dir

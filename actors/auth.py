@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.errors import SessionNotFound, StartRefused, TryAgain
+from actors.errors import DomainError, SessionNotFound, StartRefused, TryAgain
 from actors.messages import (
     CommitUnit,
     GetSession,
@@ -22,7 +22,7 @@ from actors.runtime.actor import DEFERRED, ServiceActor
 from actors.runtime.cell import Context
 from actors.sessions import as_stored, row_of, shown, state_of
 from persistence.database import Database
-from persistence.errors import Conflict, Misconfigured, NotMigrated, TokenKeyError, Unavailable
+from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, TokenKeyError, Unavailable
 
 CONSUMER = "auth"
 
@@ -116,6 +116,8 @@ class AuthActor(ServiceActor):
                 return [as_stored(record) for record in query(work) if record is not None]
         except (Unavailable, Conflict) as error:
             raise TryAgain(str(error)) from error
+        except Poison as error:
+            raise DomainError(str(error)) from error
 
     def _stored(self, message: SessionsStored) -> None:
         for session in message.sessions:

@@ -38,6 +38,7 @@ from actors.sessions import shown
 
 SOCKET_MODE = 0o660
 ASK_S = 10.0
+MAX_BODY = 1 << 20
 
 
 class ControlActor(ServiceActor):
@@ -113,18 +114,24 @@ class ControlActor(ServiceActor):
         return await self._ask("auth", GetSessions())
 
     async def _get_session(self, request: Request) -> Response:
-        return await self._ask("auth", GetSession(request.path_params["user"]))
+        user = request.path_params["user"]
+        if "\0" in user:
+            return _json({"error": "user: contains a NUL character"}, 400)
+        return await self._ask("auth", GetSession(user))
 
     async def _save_session(self, request: Request) -> Response:
         try:
-            message = self._read_session(await request.body(), str(uuid.uuid4()), datetime.now(UTC))
+            message = self._read_session(await _body(request), str(uuid.uuid4()), datetime.now(UTC))
         except DomainError as error:
             return _json({"error": str(error)}, 400)
         return await self._ask("auth", message)
 
     async def _end_session(self, request: Request) -> Response:
+        user = request.path_params["user"]
         reason = request.query_params.get("reason", "manual_invalidation")
-        message = InvalidateSession(str(uuid.uuid4()), request.path_params["user"], reason, datetime.now(UTC))
+        if "\0" in user + reason:
+            return _json({"error": "user or reason: contains a NUL character"}, 400)
+        message = InvalidateSession(str(uuid.uuid4()), user, reason, datetime.now(UTC))
         return await self._ask("auth", message)
 
     async def _restart(self, request: Request) -> Response:
@@ -211,6 +218,20 @@ def _short(path: Path) -> Any:
         yield f"/proc/self/fd/{directory}/{path.name}"
     finally:
         os.close(directory)
+
+
+async def _body(request: Request) -> bytes:
+    """The request's body.
+
+    Raises:
+        DomainError: it is too large.
+    """
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise DomainError(f"larger than {MAX_BODY} bytes")
+    return body
 
 
 def _plain(answer: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,8 @@ class HealthActor(ServiceActor):
     def __init__(self, context: Context, checks: Sequence[Check]) -> None:
         super().__init__(context)
         self._checks = checks
+        self._threads: dict[str, threading.Thread] = {}
+        self._answers: dict[str, queue.SimpleQueue[CheckResult]] = {}
         self.handles({RunChecks: lambda _: self._check_again()})
 
     def on_start(self) -> None:
@@ -89,19 +92,30 @@ class HealthActor(ServiceActor):
 
     def _run_all(self) -> tuple[CheckResult, ...]:
         """Run all checks at once, each bounded by its timeout, and publish what they found."""
-        pool = ThreadPoolExecutor(max_workers=max(1, len(self._checks)), thread_name_prefix="check")
-        running = [pool.submit(run_check, check, self.context.clock) for check in self._checks]
-        results = []
-        for check, future in zip(self._checks, running, strict=True):
-            try:
-                results.append(future.result(CHECK_TIMEOUT_S))
-            except TimeoutError:
-                message = f"no answer in {CHECK_TIMEOUT_S:g} s"
-                now = self.context.clock.now()
-                results.append(CheckResult(check.component, False, message, CHECK_TIMEOUT_S * 1000, now))
-        pool.shutdown(wait=False)
-        self.context.publish(HealthSnapshot(tuple(results)))
-        return tuple(results)
+        deadline = self.context.clock.monotonic() + CHECK_TIMEOUT_S
+        for check in self._checks:
+            self._begin(check)
+        results = tuple(self._result(check, deadline) for check in self._checks)
+        self.context.publish(HealthSnapshot(results))
+        return results
+
+    def _begin(self, check: Check) -> None:
+        """Start the check, unless it still runs. Its thread is a daemon: one that hangs must not hold up the exit."""
+        answers = self._answers.setdefault(check.component, queue.SimpleQueue())
+        running = self._threads.get(check.component)
+        if running is None or not running.is_alive():
+            clock = self.context.clock
+            thread = threading.Thread(target=lambda: answers.put(run_check(check, clock)), daemon=True)
+            self._threads[check.component] = thread
+            thread.start()
+
+    def _result(self, check: Check, deadline: float) -> CheckResult:
+        left_s = max(0.0, deadline - self.context.clock.monotonic())
+        try:
+            return self._answers[check.component].get(timeout=left_s)
+        except queue.Empty:
+            message = f"no answer in {CHECK_TIMEOUT_S:g} s"
+            return CheckResult(check.component, False, message, CHECK_TIMEOUT_S * 1000, self.context.clock.now())
 
 
 def run_check(check: Check, clock: Clock) -> CheckResult:

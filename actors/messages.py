@@ -234,6 +234,12 @@ class CommitUnit:
         return None if row is None else row.user_id
 
     @property
+    def size(self) -> int:
+        """About how many bytes it writes."""
+        letter = 0 if self.dead_letter is None else len(self.dead_letter.payload)
+        return letter + sum(len(message.payload) for message in self.outbound)
+
+    @property
     def inbox_row(self) -> InboxRow:
         return InboxRow(self.consumer, self.message_id, self.delivery.stream_seq if self.delivery else None)
 
@@ -384,6 +390,13 @@ class BrokerClosed:
     """The broker stands by or is down: its signals stay in the stream."""
 
     broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFailed:
+    """The gateway's loop met an error that nobody expected: the gateway crashes with it."""
+
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
 from actors.runtime.tree import Child, Phase, Status
 
+LATE_S = 5.0
+"""An actor or a server that needs longer than this is shown as the reason why not all is well."""
+
 _SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
 
 
@@ -45,6 +48,9 @@ class StatusReport:
         brokers = {name: self._broker(name, parts) for name in self.brokers}
         database, nats = {**_NO_DATABASE, **parts.get("database", {})}, {**_NO_NATS, **parts.get("gateway", {})}
         checks = parts.get("health", {}).get("checks", [])
+        writer = next((child for child in children if child["name"] == "database"), None)
+        if writer and writer["handling"] and writer["handling"]["for_s"] > LATE_S and database["state"] == "up":
+            database |= {"state": "away", "error": f"no answer for {writer['handling']['for_s']:.0f} s"}
         why = _why_not_ready(children, brokers, database, nats, checks)
         return {
             "node": self.node,
@@ -162,6 +168,9 @@ def _why_not_ready(
         why.append(f"database is away: {database['error']}")
     if nats["state"] == "away":
         why.append(f"NATS is away: {nats['error'] or 'not connected'}")
+    if nats.get("unpublished_age_s", 0.0) > LATE_S:
+        late = f"{nats['unpublished']} commits are not published for {nats['unpublished_age_s']:.0f} s"
+        why.append(f"{late}: {nats['error'] or 'no acknowledgement'}")
     why += [f"{check['component']}: {check['message']}" for check in checks if not check["passed"]]
     return why
 

@@ -20,11 +20,16 @@ def normalise_url(url: str) -> URL:
     if not separator or scheme.partition("+")[0].lower() not in {"postgresql", "postgres"}:
         raise Misconfigured(f"the database URL is not a PostgreSQL one: {_ADVICE}")
     try:
-        return make_url(f"postgresql+psycopg2://{rest}")
+        read = make_url(f"postgresql+psycopg2://{rest}")
     except (ArgumentError, ValueError):
         raise Misconfigured(
             f"the database URL cannot be read: {_ADVICE}; several hosts as ?host=a:5432&host=b:5432"
         ) from None
+    if "@" in (read.host or ""):
+        raise Misconfigured("the database URL has an '@' in its user or password: write it as %40")
+    if "\0" in rest or "%00" in rest:
+        raise Misconfigured("the database URL contains a NUL character")
+    return read
 
 
 def safe_url(url: str | URL) -> str:

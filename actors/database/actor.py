@@ -38,6 +38,10 @@ from persistence.migration import heads
 RENEW_EVERY_S = 3.0
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
+COMMIT_BYTES = 8 << 20
+"""A group commit takes no more units once it has this much to write."""
+TOO_SLOW = "57014"
+"""SQLSTATE query_canceled: the statement timeout; fewer units may be quick enough."""
 
 
 class DatabaseActor(ServiceActor):
@@ -178,7 +182,10 @@ class DatabaseActor(ServiceActor):
         try:
             written = write(self._database, units, self._leases.books)
         except (Unavailable, Conflict) as error:
-            self._park(units, error)
+            if error.sqlstate == TOO_SLOW and len(units) > 1:
+                self._halve(units)
+            else:
+                self._park(units, error)
         except Poison as error:
             self._isolate(units, error)
         else:
@@ -216,12 +223,7 @@ class DatabaseActor(ServiceActor):
     def _isolate(self, units: list[CommitUnit], error: Poison) -> None:
         """Halve the batch until the poison stands alone; it becomes a dead letter, everything else is written."""
         if len(units) > 1:
-            half = len(units) // 2
-            self._commit(units[:half])
-            if self._parked:
-                self._parked += units[half:]
-            else:
-                self._commit(units[half:])
+            self._halve(units)
             return
         unit = units[0]
         if unit.dead_letter is not None:
@@ -234,6 +236,14 @@ class DatabaseActor(ServiceActor):
             settled = UnitsCommitted(unit.books_token, (unit.message_id,))
             self.context.directory[f"trading.{unit.broker}"].tell_control(settled)
             self._invalidate(Plan((), (), (), frozenset({unit.broker})))
+
+    def _halve(self, units: list[CommitUnit]) -> None:
+        half = len(units) // 2
+        self._commit(units[:half])
+        if self._parked:
+            self._parked += units[half:]
+        else:
+            self._commit(units[half:])
 
     # Parking
 
@@ -248,14 +258,25 @@ class DatabaseActor(ServiceActor):
         self._publish()
 
     def _retry(self, _: RetryCommit) -> None:
+        """Try what was in hand again.
+
+        A COMMIT whose answer was lost may have been done: then the inbox settles the units, and what they had to
+        publish is found in the outbox.
+        """
         units, self._parked = self._parked, []
         try:
             self._database.ping()
         except (Unavailable, Conflict) as error:
             self._park(units, error)
             return
-        if units:
-            self._commit(units)
+        try:
+            if units:
+                self._commit(units)
+            if not self._parked:
+                self._get_outbox(GetOutbox("gateway"))
+        except (Unavailable, Conflict) as error:
+            self._park([], error)
+            return
         if self._parked:
             return
         self.log.info("resumed", units=len(units))
@@ -321,10 +342,12 @@ class DatabaseActor(ServiceActor):
 def take_units(letters: deque[Letter]) -> list[CommitUnit]:
     """Take the units at the front; one that ends a session stands alone, as it may follow a save of the same user."""
     units: list[CommitUnit] = []
-    while letters and isinstance(letters[0].message, CommitUnit):
+    size = 0
+    while letters and isinstance(letters[0].message, CommitUnit) and size < COMMIT_BYTES:
         alone = letters[0].message.invalidation is not None
         if alone and units:
             break
+        size += letters[0].message.size
         units.append(letters.popleft().message)
         if alone:
             break

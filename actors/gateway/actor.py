@@ -9,10 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvloop
 
-from actors.errors import StartRefused
+from actors.errors import ActorError, StartRefused
 from actors.gateway.inbound import Inbound
 from actors.gateway.link import NATS_ERRORS, Link
 from actors.messages import (
@@ -23,12 +24,13 @@ from actors.messages import (
     Delivery,
     GetOutbox,
     GetTicks,
+    LoopFailed,
     OutboxLoaded,
     OutboxPublished,
     Released,
     Ticks,
 )
-from actors.runtime.actor import ServiceActor
+from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
 from settings import NatsSettings
 
@@ -49,6 +51,7 @@ class GatewaySnapshot:
     in_flight: int
     published: int
     unpublished: int
+    unpublished_age_s: float
 
     def as_status(self, _now: float, /) -> dict[str, Any]:
         return {
@@ -60,7 +63,12 @@ class GatewaySnapshot:
             "in_flight": self.in_flight,
             "published": self.published,
             "unpublished": self.unpublished,
+            "unpublished_age_s": self.unpublished_age_s,
         }
+
+
+class GatewayLoopError(ActorError):
+    """The asyncio side failed in a way that nobody expected."""
 
 
 class GatewayActor(ServiceActor):
@@ -104,6 +112,7 @@ class GatewayActor(ServiceActor):
                 BrokerOpened: lambda message: self._call(lambda: self._running.open_broker(message.broker)),
                 BrokerClosed: lambda message: self._call(lambda: self._running.close_broker(message.broker)),
                 GetTicks: lambda _: self._ticks(),
+                LoopFailed: self._loop_failed,
             }
         )
 
@@ -130,7 +139,7 @@ class GatewayActor(ServiceActor):
         self._await(self._running.flush(), 3)
 
     def on_exit(self) -> None:
-        if self._loop is not None and self._link is not None:
+        if self._loop is not None and self._link is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._link.stop)
             self._thread_of_loop.join(5)
 
@@ -140,11 +149,25 @@ class GatewayActor(ServiceActor):
         return self._link
 
     def _run_loop(self, ready: threading.Event) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._main(ready))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main(ready))
+        except BaseException as error:  # the thread is ours: what ends it is a crash of the actor
+            self.log.exception("loop failed")
+            self.context.handle.tell_control(LoopFailed(describe(error)))
+
+    def _met_error(self, _loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
+        """A callback of ours that raises has lost what it held: start anew. Errors of nats' own tasks are logged."""
+        error = details.get("exception")
+        if "handle" in details and error is not None:
+            self.log.error("callback failed", exc_info=error)
+            self.context.handle.tell_control(LoopFailed(describe(error)))
+        else:
+            self.log.warning("loop", reason=details.get("message"), error=None if error is None else describe(error))
 
     async def _main(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._met_error)
         directory = self.context.directory
         self._inbound = Inbound(directory, self._release, self._published)
         self._link = Link(
@@ -234,6 +257,9 @@ class GatewayActor(ServiceActor):
             self.log.info("publishing what an earlier process left", batches=len(message.batches))
             self._call(lambda: self._running.resume(message.batches, since))
 
+    def _loop_failed(self, message: LoopFailed) -> None:
+        raise GatewayLoopError(message.error)
+
     def _ticks(self) -> Ticks:
         prices = {} if self._inbound is None else dict(self._inbound.prices)
         return Ticks(tuple(prices.values()))
@@ -254,12 +280,18 @@ class GatewayActor(ServiceActor):
         self.context.publish(
             GatewaySnapshot(
                 state,
-                ", ".join(server.rpartition("@")[2] for server in self._servers()),
+                ", ".join(host_of(server) for server in self._servers()),
                 self._settings.embedded,
-                error,
+                error or self._link.publisher.refusal,
                 self._streams,
                 self._link.in_flight,
                 self._link.publisher.published,
                 self._link.publisher.unpublished,
+                round(self._link.publisher.oldest_age_s, 3),
             )
         )
+
+
+def host_of(server: str) -> str:
+    """The host and port of a server's URL, which may hold a user, a password or a token besides."""
+    return urlsplit(server).netloc.rpartition("@")[2]

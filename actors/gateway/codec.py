@@ -24,6 +24,7 @@ from actors.gateway.subjects import SESSION_INVALIDATE, SESSION_SAVE, TICKS
 from actors.messages import Delivery, ExecuteSignal, InvalidateSession, SaveSession, Signal, Tick
 
 MAX_BYTES = 1 << 20
+MAX_ORDER_TYPE = 64
 MAX_TOKEN = 2**31 - 1
 MAX_QUANTITY = 10**12
 
@@ -148,10 +149,17 @@ def decode_signal(delivery: Delivery, broker: str) -> ExecuteSignal:
         side=original.signal_type,
         quantity=data.validated_quantity,
         price=data.validated_price or original.price,
-        order_type=str((original.metadata or {}).get("order_type") or "market")[:64],
+        order_type=_order_type(original.metadata),
         timestamp=data.timestamp,
     )
     return ExecuteSignal(delivery, signal)
+
+
+def _order_type(metadata: dict[str, Any] | None) -> str:
+    order_type = (metadata or {}).get("order_type") or "market"
+    if not isinstance(order_type, str) or len(order_type) > MAX_ORDER_TYPE:
+        raise BadMessage(f"data.original_signal.metadata.order_type: not a text of at most {MAX_ORDER_TYPE} characters")
+    return order_type
 
 
 def decode_tick(data: bytes) -> Tick:

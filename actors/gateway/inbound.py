@@ -74,6 +74,8 @@ class Inbound:
                 messages.append(decode(delivery))
             except BadMessage as error:
                 self.give_up(delivery, str(error), "BadMessage", broker)
+            except RecursionError:
+                self.give_up(delivery, "nested too deeply", "BadMessage", broker)
         target = self._directory.route(kind, broker)
         accepted = target.tell_all(messages) if target is not None and messages else 0
         rejected = tuple(message.delivery for message in messages[accepted:])
@@ -104,6 +106,8 @@ class Inbound:
                 tick = decode_tick(raw.data)
             except BadMessage as error:
                 self.give_up(delivery, str(error), "BadMessage", None)
+            except RecursionError:
+                self.give_up(delivery, "nested too deeply", "BadMessage", None)
             else:
                 fresh[tick.instrument_token] = tick
         self.prices.update(fresh)

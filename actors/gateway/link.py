@@ -78,6 +78,8 @@ class Link:
         self._lost = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._stopping = False
+        self._failure: str | None = None
+        self._logged: str | None = None
         self._left: tuple[tuple[OutboxBatch, ...], datetime] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
@@ -90,7 +92,10 @@ class Link:
             try:
                 await self._serve()
             except NATS_ERRORS as error:
-                self._on_state("away", _line(error))
+                self._failure = _line(error)
+                if self._failure != self._logged:
+                    self._log.warning("not connected", reason=self._failure)
+                    self._logged = self._failure
             finally:
                 await self._close()
             if not self._stopping:
@@ -110,6 +115,7 @@ class Link:
         await Requests(client, self._directory, self._status, self._spawn).serve()
         await self._pull_ticks(client)
         await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
+        self._failure = self._logged = None
         self._on_state("up", None)
         self._log.info("connected", server=_address(client))
         for broker in tuple(self._open):
@@ -117,7 +123,7 @@ class Link:
         await self._lost.wait()
 
     async def _close(self) -> None:
-        self._on_state("away", None)
+        self._on_state("away", self._failure)
         for task in tuple(self._tasks):
             task.cancel()
         await self.publisher.detach()
@@ -156,12 +162,12 @@ class Link:
         deliveries = [delivery for delivery in deliveries if delivery.consumer != "ticks"]
         if not deliveries:
             return
-        counts: dict[str, int] = {}
+        sizes: dict[str, list[int]] = {}
         for delivery in deliveries:
-            counts[delivery.consumer] = counts.get(delivery.consumer, 0) + 1
-        for consumer, count in counts.items():
+            sizes.setdefault(delivery.consumer, []).append(len(delivery.data))
+        for consumer, several in sizes.items():
             if consumer in self._pullers:
-                self._pullers[consumer].settle(count)
+                self._pullers[consumer].settle(len(several), sum(several))
         if self._client is not None and not self._client.is_closed:
             self._spawn(self._send(self._client, [delivery.reply for delivery in deliveries], verb))
 
@@ -261,7 +267,7 @@ class Link:
 
         def receive(batch: list[Msg]) -> None:
             self._inbound.ticks(batch)
-            puller.settle(len(batch))
+            puller.settle(len(batch), sum(len(message.data) for message in batch))
             if self._inbound.ticks_waiting <= 0:
                 self._caught_up.set()
 

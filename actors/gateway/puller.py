@@ -21,6 +21,10 @@ from nats.aio.subscription import Subscription
 EXPIRES_S = 30.0
 HEARTBEAT_S = 5.0
 RETRY_S = 0.5
+PULL_BYTES = 16 << 20
+"""Of one request; the server drops a client that it cannot rid itself of more than this."""
+CREDIT_BYTES = 48 << 20
+"""Handed over and not yet settled, before nothing more is asked for."""
 
 
 class Puller:
@@ -50,6 +54,7 @@ class Puller:
         self.stream = stream
         self.consumer = consumer
         self.in_flight = 0
+        self._in_flight_bytes = 0
         self._client = client
         self._credit = credit
         self._batch = batch
@@ -85,9 +90,10 @@ class Puller:
                 await self._subscription.unsubscribe()
         self._subscription = None
 
-    def settle(self, count: int) -> None:
-        """Give back the credit of messages that were acknowledged, ended or released."""
+    def settle(self, count: int, size: int) -> None:
+        """Give back the credit of that many messages and bytes, acknowledged, ended or released."""
         self.in_flight = max(0, self.in_flight - count)
+        self._in_flight_bytes = max(0, self._in_flight_bytes - size)
         if self._wants():
             self._loop.create_task(self._pull())
 
@@ -104,9 +110,11 @@ class Puller:
             self._buffer.append(message)
             self._outstanding = max(0, self._outstanding - 1)
             self.in_flight += 1
+            self._in_flight_bytes += len(message.data)
             return
         status = (message.headers or {}).get("Status")
-        if status in {"404", "408"}:
+        full = status == "409" and "MaxBytes" in (message.headers or {}).get("Description", "")
+        if full or status in {"404", "408"}:
             unfilled = int((message.headers or {}).get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
             await self._pull()
@@ -121,13 +129,19 @@ class Puller:
             self._loop.create_task(self._pull())
 
     def _wants(self) -> bool:
-        return self._outstanding <= self._batch // 2 and self.in_flight + self._outstanding < self._credit
+        room = self.in_flight + self._outstanding < self._credit and self._in_flight_bytes < CREDIT_BYTES
+        return room and self._outstanding <= self._batch // 2
 
     async def _pull(self) -> None:
         if self._subscription is None or not self._wants():
             return
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)
-        request = {"batch": count, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        request = {
+            "batch": count,
+            "max_bytes": PULL_BYTES,
+            "expires": int(EXPIRES_S * 1e9),
+            "idle_heartbeat": int(HEARTBEAT_S * 1e9),
+        }
         self._outstanding += count
         self._heard_at = self._loop.time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.consumer}"

@@ -23,6 +23,7 @@ from actors.messages import (
     ExecuteSignal,
     GetTicks,
     OpenBooks,
+    Released,
     ReopenBooks,
     Signal,
     Ticks,
@@ -164,10 +165,18 @@ class TradingActor(ServiceActor):
             self.log.warning("standing by", holder=message.owner)
             self.context.directory["gateway"].tell_control(BrokerClosed(self._broker.name))
         self._state, self._owner, self._epoch = "standby", message.owner, message.epoch
+        self._release_all()
         self._pending.clear()
         self._again.clear()
         self.context.after(STANDBY_EVERY_S, ReopenBooks())
         self._publish()
+
+    def _release_all(self) -> None:
+        """Give everything that is not yet durable back to its stream, for whoever acts for the broker now."""
+        deliveries = [waiting.delivery for waiting in self._pending.values()]
+        deliveries += [delivery for several in self._again.values() for delivery in several]
+        if deliveries:
+            self.context.directory["gateway"].tell_control(Released(tuple(deliveries)))
 
     def _invalidated(self, message: BooksInvalidated) -> None:
         if message.token not in {0, self._token}:

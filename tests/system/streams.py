@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import nats
 from nats.aio.client import Client
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy
 from nats.js.errors import NotFoundError
 
 from actors.gateway import subjects
@@ -167,6 +167,17 @@ def make_orders_stream(url: str, duplicate_window_s: float) -> None:
         await client.jetstream().add_stream(
             name=spec.name, subjects=list(spec.subjects), max_age=spec.max_age_s, duplicate_window=duplicate_window_s
         )
+
+    with_client(url, work)
+
+
+def limit(url: str, stream: str, max_messages: int) -> None:
+    """Let the stream refuse what is beyond so many messages; -1 lifts the limit."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        config = (await js.stream_info(stream)).config
+        await js.update_stream(config.evolve(max_msgs=max_messages, discard=DiscardPolicy.NEW))
 
     with_client(url, work)
 
