@@ -28,7 +28,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,16 +63,15 @@ from actors.trading.actor import TradingActor
 from persistence.database import Database, open_database
 from persistence.embedded import EmbeddedPostgres
 from persistence.errors import PersistenceError
+from persistence.kept_servers import KeptServers
 from persistence.migration import upgrade
-from persistence.server_process import EmbeddedServer, EmbeddedServerError
+from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
 from persistence.token_cipher import TokenCipher, TokenKeyError
 from settings import Settings
 
 STOP_DEADLINE_S = 45.0
 LAST_STATUS = "last_status.json"
-REVIVE_MIN_S = 0.5
-REVIVE_MAX_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +218,7 @@ class Process:
         self._notifier = notifier
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._stack = ExitStack()
-        self._embedded: list[EmbeddedServer] = []
-        self._revive_at = 0.0
-        self._revive_pause_s = REVIVE_MIN_S
+        self._embedded = KeptServers()
         self._log = structlog.get_logger("process")
 
     def __enter__(self) -> Self:
@@ -278,11 +274,11 @@ class Process:
         nats_servers = tuple(settings.nats.servers)
         if settings.database.embedded:
             postgres = self._stack.enter_context(EmbeddedPostgres(state_dir / "postgres"))
-            self._embedded.append(postgres)
+            self._embedded.add(postgres)
             postgres_url = postgres.url
         if settings.nats.embedded:
             nats = self._stack.enter_context(EmbeddedNats(state_dir / "nats"))
-            self._embedded.append(nats)
+            self._embedded.add(nats)
             nats_servers = (nats.url,)
         return Servers(postgres_url, nats_servers, node)
 
@@ -299,37 +295,20 @@ class Process:
                 if not thread.is_alive():
                     return "the supervisor crashed; see the log", 70
                 self._keep(report)
-                self._revive()
+                self._embedded.revive()
                 continue
             if kind == "down":
                 self._keep(report)
                 return str(value[0]), int(value[1])
             if value == signal.SIGCHLD:
                 if not stopping:
-                    self._revive()
+                    self._embedded.revive()
             elif stopping:
                 self._leave(128 + value)
             else:
                 stopping = True
                 self._notifier.send("STOPPING=1")
                 handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
-
-    def _revive(self) -> None:
-        """Start an embedded server again that died; one that does not start is left alone for longer each time."""
-        dead = [server for server in self._embedded if server.poll() is not None]
-        if not dead:
-            self._revive_pause_s = REVIVE_MIN_S
-        if not dead or time.monotonic() < self._revive_at:
-            return
-        for server in dead:
-            exit_code = server.poll()
-            self._log.error("embedded server died; starting it again", server=type(server).__name__, code=exit_code)
-            try:
-                server.restart()
-            except EmbeddedServerError as error:
-                self._log.error("embedded server did not start", reason=str(error))
-                self._revive_pause_s = min(REVIVE_MAX_S, self._revive_pause_s * 2)
-        self._revive_at = time.monotonic() + self._revive_pause_s
 
     def _keep(self, report: StatusReport) -> None:
         path: Path = self._settings.state_dir / LAST_STATUS
