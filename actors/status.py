@@ -66,7 +66,7 @@ class StatusReport:
             "database": database,
             "nats": nats,
             "checks": checks,
-            "dead_letters": self.dead_letters.total(),
+            "dead_letters": self.dead_letters.total() + database.get("dead_letters", 0),
             "zombies": self.directory.zombies,
         }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actors.gateway.injection import Ack, InjectionError, publish
+from actors.gateway.subjects import TICKS, validated_signals
 from actors.rows import OutboundMessage
 from console.failure import UNAVAILABLE, USAGE, Failure
 from console.nats_servers import nats_servers
@@ -30,17 +31,19 @@ def run(settings: Settings, file: Path, broker: str, *, speed: float | None, run
     if text.lstrip()[:1] in {b"{", b"["}:
         messages = recorded_messages(text, str(file))
         total, per_item, noun = len(messages), 1, "messages"
+        subjects = sorted({message.subject for message in messages})
     else:
         bars = read_bars(_decoded(text, file), str(file))
         messages = bar_messages(bars, broker, file.name, run_id or uuid.uuid4().hex)
         total, per_item, noun = len(bars), MESSAGES_PER_BAR, "bars"
+        subjects = [TICKS, validated_signals(broker)]
     servers = nats_servers(settings)
     started = time.monotonic()
     bar = ReplayBar(total, per_item, noun)
     try:
         with bar.progress:
             rate = None if speed is None else speed * per_item
-            published = publish(settings.nats, servers, messages, rate=rate, on_ack=bar.add)
+            published = publish(settings.nats, servers, messages, rate=rate, on_ack=bar.add, subjects=subjects)
     except InjectionError as error:
         raise Failure(str(error), UNAVAILABLE) from None
     seconds = time.monotonic() - started

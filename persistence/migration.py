@@ -26,7 +26,7 @@ from persistence.models import compared, metadata
 from persistence.translation import translated
 from persistence.urls import normalise_url
 
-ADOPT = "run `alpha-panda db adopt`"
+ADOPT = "start with an empty database; this version has no `db adopt` yet that would take it over"
 _ATTEMPTS = 20
 _BETWEEN_ATTEMPTS_S = 0.5
 

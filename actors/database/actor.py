@@ -75,6 +75,7 @@ class DatabaseActor(ServiceActor):
         self._parked: list[CommitUnit] = []
         self._retry_s = RETRY_MIN_S
         self._commits = 0
+        self._dead_letters = 0
         self._rows = 0
         self._committed_at: float | None = None
         self._events: dict[str, Counter[str]] = {}
@@ -96,6 +97,8 @@ class DatabaseActor(ServiceActor):
                 self._migrate()
             self._database.check_schema()
             self._schema = heads()
+            with self._database.read_unit() as work:
+                self._dead_letters = work.dead_letters.count()
         except Unavailable as error:
             raise StartRefused(str(error), exit_code=69, retryable=True) from error
         except (NotMigrated, Misconfigured) as error:
@@ -197,6 +200,7 @@ class DatabaseActor(ServiceActor):
         self._rows += written.rows
         self._committed_at = self.context.clock.monotonic()
         for unit in done.fresh:
+            self._dead_letters += unit.dead_letter is not None
             for event in unit.events:
                 self._events.setdefault(event.broker_namespace, Counter())[event.event_type] += 1
         acknowledged = tuple(unit.delivery for unit in done.accepted if unit.delivery and not unit.terminate)
@@ -335,6 +339,7 @@ class DatabaseActor(ServiceActor):
                 self._committed_at,
                 self._away,
                 {broker: dict(counts) for broker, counts in self._events.items()},
+                self._dead_letters,
             )
         )
 

@@ -19,6 +19,7 @@ class DatabaseSnapshot:
     committed_at: float | None
     error: str | None
     events: dict[str, dict[str, int]]
+    dead_letters: int
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
@@ -32,4 +33,5 @@ class DatabaseSnapshot:
             "rows": self.rows,
             "error": self.error,
             "events": self.events,
+            "dead_letters": self.dead_letters,
         }

@@ -60,9 +60,15 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
             "closed_cb": events.closed,
             "error_cb": events.error,
         }
+    else:
+        options["error_cb"] = _ignore
     client = Client()
     await client.connect(**options)
     return client
+
+
+async def _ignore(_error: Exception) -> None:
+    """A tool's connection: the error is raised where the connection is used, and shown there."""
 
 
 async def ensure_streams(js: JetStreamContext, specs: Sequence[StreamSpec]) -> None:

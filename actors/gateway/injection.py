@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -61,17 +61,18 @@ def publish(
     *,
     rate: float | None = None,
     on_ack: Callable[[Ack], None] | None = None,
+    subjects: Sequence[str] = (),
 ) -> int:
     """Publish in order, many in flight, and return how many were acknowledged: all.
 
     `rate` is in messages per second; None means as fast as they are acknowledged. `on_ack` is called in this thread,
-    in the order of acknowledgement.
+    in the order of acknowledgement. Nothing is published unless a stream takes each of `subjects`.
 
     Raises:
         InjectionError: not connected, no stream takes the subject, or an acknowledgement did not come.
     """
     note = on_ack or _ignore
-    return asyncio.run(_connected(settings, servers, lambda client: _publish(client, messages, rate, note)))
+    return asyncio.run(_connected(settings, servers, lambda client: _publish(client, messages, rate, note, subjects)))
 
 
 def read_stream(settings: NatsSettings, servers: list[str], stream: str) -> list[Stored]:
@@ -99,9 +100,15 @@ async def _connected(settings: NatsSettings, servers: list[str], work: Callable[
 
 
 async def _publish(
-    client: Client, messages: Iterable[OutboundMessage], rate: float | None, on_ack: Callable[[Ack], None]
+    client: Client,
+    messages: Iterable[OutboundMessage],
+    rate: float | None,
+    on_ack: Callable[[Ack], None],
+    subjects: Sequence[str],
 ) -> int:
     js = client.jetstream(publish_async_max_pending=MAX_IN_FLIGHT)
+    for subject in subjects:
+        await _require_stream(js, subject)
     loop = asyncio.get_running_loop()
     started, sent = loop.time(), 0
     unsettled: deque[tuple[OutboundMessage, asyncio.Future[PubAck]]] = deque()
@@ -122,6 +129,15 @@ async def _publish(
             if not future.cancel() and not future.cancelled():
                 future.exception()
     return sent
+
+
+async def _require_stream(js: JetStreamContext, subject: str) -> None:
+    try:
+        await js.find_stream_name_by_subject(subject)
+    except NotFoundError:
+        raise InjectionError(
+            f"no stream takes {subject}; check its spelling, and that its broker is in ACTIVE_BROKERS"
+        ) from None
 
 
 async def _settle(message: OutboundMessage, future: asyncio.Future[PubAck], on_ack: Callable[[Ack], None]) -> None:

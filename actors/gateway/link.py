@@ -309,6 +309,7 @@ class Link:
 
     async def _disconnected(self) -> None:
         self._on_state("away", "disconnected")
+        self._log.warning("NATS is away; reconnecting")
 
     async def _reconnected(self) -> None:
         self._on_state("up", None)

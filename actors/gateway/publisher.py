@@ -124,11 +124,12 @@ class Publisher:
                 await self._send_batch(client, self._unsent.popleft())
             if self._acks and not self._work.is_set():
                 oldest = next(iter(self._acks))
-                with contextlib.suppress(TimeoutError):
+                try:
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                if oldest in self._acks:
-                    self._log.warning("publishing again", unacknowledged=len(self._acks))
-                    self.resend()
+                except TimeoutError:
+                    if oldest in self._acks:
+                        self._log.warning("publishing again", unacknowledged=len(self._acks))
+                        self.resend()
             elif not self._acks:
                 await self._work.wait()
 

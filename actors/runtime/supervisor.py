@@ -121,7 +121,8 @@ class Supervisor(ServiceActor):
     def _start(self, name: str, generation: int) -> None:
         cell = self._cells[name]
         if generation > 1:
-            self.log.warning("restarting", child=name, generation=generation)
+            error = self.tree.children[name].last_error
+            self.log.warning("restarting", child=name, generation=generation, error=error)
         self._later(cell.spec.start_timeout_s, Overdue(name, generation, "start"))
         try:
             cell.start(generation)
