@@ -52,7 +52,7 @@ class Publisher:
         self._loop = asyncio.get_running_loop()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._unsent: deque[str] = deque()
-        self._acks: dict[str, tuple[str, str]] = {}
+        self._acks: dict[str, tuple[str, str, float]] = {}
         self._done: list[str] = []
         self._client: Client | None = None
         self._subscription: Subscription | None = None
@@ -123,13 +123,12 @@ class Publisher:
             while self._unsent:
                 await self._send_batch(client, self._unsent.popleft())
             if self._acks and not self._work.is_set():
-                oldest = next(iter(self._acks))
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                except TimeoutError:
-                    if oldest in self._acks:
-                        self._log.warning("publishing again", unacknowledged=len(self._acks))
-                        self.resend()
+                _, _, sent_at = next(iter(self._acks.values()), ("", "", self._loop.time()))
+                if self._loop.time() - sent_at >= ACK_TIMEOUT_S:
+                    self._log.warning("publishing again", unacknowledged=len(self._acks))
+                    self.resend()
             elif not self._acks:
                 await self._work.wait()
 
@@ -147,7 +146,7 @@ class Publisher:
     async def _send(self, client: Client, batch_id: str, message: OutboundMessage) -> None:
         self._next += 1
         reply = f"{self._prefix}.{self._next}"
-        self._acks[reply] = (batch_id, message.message_id)
+        self._acks[reply] = (batch_id, message.message_id, self._loop.time())
         payload = message.payload
         if len(payload) + HEADER_BYTES > client.max_payload and message.subject.endswith(".dlq"):
             payload = without_original(payload)
@@ -186,7 +185,7 @@ class Publisher:
         self._resend_soon()
 
     def _settle(self, reply: str) -> None:
-        batch_id, message_id = self._acks.pop(reply)
+        batch_id, message_id, _ = self._acks.pop(reply)
         self.published += 1
         self.refusal = None
         self._retry_s = RETRY_MIN_S
