@@ -309,7 +309,8 @@ class Link:
 
     async def _disconnected(self) -> None:
         self._on_state("away", "disconnected")
-        self._log.warning("NATS is away; reconnecting")
+        if not self._stopping:
+            self._log.warning("NATS is away; reconnecting")
 
     async def _reconnected(self) -> None:
         self._on_state("up", None)
