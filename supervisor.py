@@ -2,14 +2,16 @@
 
 Children
     Below, in `children`: each row names a child, what it depends on, and what follows if it cannot start. Children
-    start level by level, those of one level at once, each confirmed by an init ack within its start timeout.
+    start level by level, those of one level at once, each confirmed by an init ack within its start timeout. The
+    brokers stand under a supervisor of their own.
 
 Strategy
-    One for one: a child that crashes is restarted alone, in place, after a backoff; its mailbox waits for it.
+    One for one: a child that crashes is restarted alone, at once the first time, then after a growing backoff; its
+    mailbox waits for it.
 
 Restart policy
-    Every child has an intensity of its own. A broker that exceeds it is parked and shown, the others trade on; any
-    other child that does ends the process, and the service manager starts it anew.
+    Every broker has an intensity of its own: one that exceeds it is parked and shown, the others trade on. All other
+    children together have one: more restarts than that end the process, and the service manager starts it anew.
 
 Start and stop order
     Stop is the exact reverse of start: the gateway, which lets messages in, stops first and waits for what is in
@@ -54,8 +56,9 @@ from actors.runtime.child import ChildSpec, GiveUp
 from actors.runtime.clock import SystemClock, Timers
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
+from actors.runtime.flags import Flags
 from actors.runtime.mailbox import Mailbox
-from actors.runtime.supervisor import Supervisor
+from actors.runtime.supervisor import Supervisor, nested
 from actors.runtime.systemd import Notifier
 from actors.runtime.telemetry import Telemetry
 from actors.status import StatusReport
@@ -85,7 +88,7 @@ class Servers:
 
 def children(settings: Settings, servers: Servers, database: Database, report: StatusReport) -> list[ChildSpec]:
     """The child table, in start order."""
-    status, traders = report.build, tuple(f"trading.{broker}" for broker in settings.brokers)
+    status = report.build
 
     def control(context: Context) -> ControlActor:
         connection = {"nats": list(servers.nats_servers)}
@@ -103,10 +106,13 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         return ChildSpec(
             f"trading.{broker}",
             lambda context: TradingActor(context, find_broker(broker)(settings), settings.paper_trading.starting_cash),
-            depends_on=("database", "auth", "health"),
+            intensity=5,
             give_up=GiveUp.PARK,
             start_failure=GiveUp.PARK,
         )
+
+    def close(trader: str) -> None:
+        report.directory["gateway"].tell_control(BrokerClosed(trader.removeprefix("trading.")))
 
     def gateway(context: Context) -> GatewayActor:
         return GatewayActor(context, settings.nats, lambda: list(servers.nats_servers), settings.brokers, status)
@@ -121,8 +127,13 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
             depends_on=("database", "auth"),
             start_retry_s=60,
         ),
-        *(trader(broker) for broker in settings.brokers),
-        ChildSpec("gateway", gateway, depends_on=("control", "health", *traders), shutdown_s=20),
+        nested(
+            "brokers",
+            [trader(broker) for broker in settings.brokers],
+            on_parked=close,
+            depends_on=("database", "auth", "health"),
+        ),
+        ChildSpec("gateway", gateway, depends_on=("control", "health", "brokers"), shutdown_s=20),
     ]
 
 
@@ -143,7 +154,7 @@ class SupervisorActor(Supervisor):
         on_up: Callable[[], None],
         on_down: Callable[[str, int], None],
     ) -> None:
-        super().__init__(context, specs, on_down)
+        super().__init__(context, specs, Flags(intensity=10, period_s=30), on_down=on_down)
         self._on_up = on_up
         directory = context.directory
         directory.routes = {
@@ -157,11 +168,6 @@ class SupervisorActor(Supervisor):
     def on_tree_up(self) -> None:
         self.log.info("up", children=len(self.tree.children))
         self._on_up()
-
-    def on_parked(self, name: str) -> None:
-        broker = name.removeprefix("trading.")
-        if broker != name:
-            self.context.directory["gateway"].tell_control(BrokerClosed(broker))
 
     def _release(self, delivery: Delivery) -> None:
         self.context.directory["gateway"].tell_control(Released((delivery,), 1.0))
@@ -242,11 +248,19 @@ class Process:
         dead_letters, timers = DeadLetters(clock), Timers(clock)
         timers.start()
         self._stack.callback(timers.stop)
+        surroundings = Surroundings(directory, dead_letters, timers, clock)
         report = StatusReport(
-            directory, dead_letters, clock, version(), self._settings.brokers, node, datetime.now(UTC)
+            directory,
+            dead_letters,
+            surroundings.zombies,
+            clock,
+            version(),
+            self._settings.brokers,
+            node,
+            datetime.now(UTC),
         )
         handle = Handle("supervisor", Mailbox(None, clock), Telemetry(), dead_letters, clock)
-        context = Context("supervisor", 0, handle, Surroundings(directory, dead_letters, timers, clock), None)
+        context = Context("supervisor", 0, handle, surroundings, None)
         supervisor = SupervisorActor(
             context,
             children(self._settings, servers, database, report),

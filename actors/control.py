@@ -136,17 +136,24 @@ class ControlActor(ServiceActor):
 
     async def _restart(self, request: Request) -> Response:
         name = request.path_params["name"]
+        supervisor = self.context.directory.supervisors.get(name)
+        if supervisor is None:
+            return self._unknown(name)
         self.log.warning("restart requested", child=name)
-        return await self._ask_handle(self._supervisor, RestartChild(name))
+        return await self._ask_handle(supervisor, RestartChild(name, even_running=True))
 
     async def _crash(self, request: Request) -> Response:
         name = request.path_params["name"]
-        children = self.context.directory.handles
-        if name not in children:
-            return _json({"error": f"no child is named {name}; the children are: {', '.join(children)}"}, 400)
-        children[name].tell_control(Crash())
+        child = self.context.directory.handles.get(name)
+        if child is None:
+            return self._unknown(name)
+        child.tell_control(Crash())
         self.log.warning("crash requested", child=name)
         return _json({"crashed": name})
+
+    def _unknown(self, name: str) -> Response:
+        children = ", ".join(self.context.directory.children())
+        return _json({"error": f"no child is named {name}; the children are: {children}"}, 400)
 
     async def _stop_all(self, _: Request) -> Response:
         self.log.warning("stop requested")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 
 class ActorError(Exception):
     """Root of every error of the runtime and of the features."""
@@ -37,6 +39,25 @@ class ActorCrashed(ActorError):
 
 class SpecError(ActorError):
     """A child specification that cannot be used; the text names the child and the field."""
+
+
+class ChildRefused(DomainError):
+    """A supervisor does not do what was asked about one of its children.
+
+    Args:
+        name: of the child.
+        outcome: why, a member of `actors.runtime.events.Outcome`.
+        detail: more about it, if there is any.
+    """
+
+    def __init__(self, name: str, outcome: Enum, detail: str | None = None) -> None:
+        super().__init__(f"{name}: {outcome.value}" + (f": {detail}" if detail else ""))
+        self.name = name
+        self.outcome = outcome
+
+
+class StartIgnored(ActorError):
+    """Raised by `on_start` of a child that has nothing to do: it does not run, and that is no failure."""
 
 
 class StartRefused(ActorError):

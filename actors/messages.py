@@ -53,10 +53,57 @@ class ChildEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class RestartChild:
-    """Restart the child, also one that is parked. Replies with its name or fails with `DomainError`."""
+class StartChild:
+    """Add a child to a supervisor and start it; `spec` is a `ChildSpec`.
+
+    Replies, once it runs, with a `NewChild`; fails with `ChildRefused`.
+    """
+
+    spec: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NewChild:
+    """A child that was started: its handle, None if it had nothing to do, and what its `on_start` returned."""
+
+    handle: Any
+    info: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateChild:
+    """Stop a child and leave it so. Replies, once it is down, with its name; fails with `ChildRefused`."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartChild:
+    """Start a child that is down, also a parked one. Replies, once it runs, as `StartChild` does.
+
+    With `even_running`, the operator's form, one that runs is replaced by a fresh incarnation, and the reply, its
+    name, comes at once.
+    """
+
+    name: str
+    even_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChild:
+    """Forget a child that is down. Replies with its name; fails with `ChildRefused`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhichChildren:
+    """Replies with a supervisor's children, tuples of name, status and generation, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountChildren:
+    """Replies with a supervisor's `ChildCount`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from actors.runtime.clock import Clock
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
 from actors.runtime.tree import Child, Phase, Status
+from actors.runtime.zombies import Zombies
 
 LATE_S = 5.0
 """An actor or a server that needs longer than this is shown as the reason why not all is well."""
 
 _SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
+_BROKER_SHOWN = {Status.PARKED: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class StatusReport:
     Args:
         directory: the tree and the handles.
         dead_letters: for their total.
+        zombies: for their count.
         clock: for ages.
         version: of the program.
         brokers: the brokers this process runs.
@@ -34,6 +37,7 @@ class StatusReport:
 
     directory: Directory
     dead_letters: DeadLetters
+    zombies: Zombies
     clock: Clock
     version: str
     brokers: tuple[str, ...]
@@ -44,7 +48,7 @@ class StatusReport:
         """The document of the contract, as JSON types."""
         now, monotonic = self.clock.now(), self.clock.monotonic()
         parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
-        children = [self._child(child, monotonic) for child in self._children().values()]
+        children = [self._child(child, monotonic) for child in self.directory.children().values()]
         brokers = {name: self._broker(name, parts) for name in self.brokers}
         database, nats = {**_NO_DATABASE, **parts.get("database", {})}, {**_NO_NATS, **parts.get("gateway", {})}
         checks = parts.get("health", {}).get("checks", [])
@@ -67,12 +71,8 @@ class StatusReport:
             "nats": nats,
             "checks": checks,
             "dead_letters": self.dead_letters.total() + database.get("dead_letters", 0),
-            "zombies": self.directory.zombies,
+            "zombies": self.zombies.count(),
         }
-
-    def _children(self) -> Mapping[str, Child]:
-        tree = self.directory.tree
-        return {} if tree is None else tree.children
 
     def _state(self, why: list[str]) -> str:
         tree = self.directory.tree
@@ -85,7 +85,7 @@ class StatusReport:
     def _child(self, child: Child, now: float) -> dict[str, Any]:
         handle = self.directory.handles[child.spec.name]
         telemetry, mailbox = handle.telemetry, handle.mailbox
-        handling, since = telemetry.handling, telemetry.handling_since
+        handling, since = telemetry.doing, telemetry.handling_since
         busy_s = round(now - since, 3) if handling else 0.0
         stuck = child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s / 2
         return {
@@ -102,18 +102,29 @@ class StatusReport:
             },
             "handled": telemetry.handled,
             "failed": telemetry.failed,
-            "dead_letters": telemetry.dead_letters,
+            "dead_letters": handle.dead_letters,
             "handling": {"message": handling, "for_s": busy_s} if handling else None,
-            "depends_on": list(child.spec.depends_on),
+            "depends_on": self._depends_on(child),
+            "supervisor": self.directory.supervisors[child.spec.name].name,
         }
 
+    def _depends_on(self, child: Child) -> list[str]:
+        """Those of the supervisors above it are its own too."""
+        needed = list(child.spec.depends_on)
+        above = self.directory.supervisors.get(child.spec.name)
+        while above is not None and above.name in self.directory.supervisors:
+            outer = self.directory.supervisors[above.name]
+            needed = [*self.directory.trees[outer.name].children[above.name].spec.depends_on, *needed]
+            above = outer
+        return needed
+
     def _broker(self, name: str, parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        child = self._children().get(f"trading.{name}")
+        child = self.directory.children().get(f"trading.{name}")
         own = dict(parts.get(f"trading.{name}", {}))
         events = parts.get("database", {}).get("events", {}).get(name, {})
         placed, failed = events.get("order_placed", 0), events.get("order_failed", 0)
         if child is not None and child.status is not Status.RUNNING:
-            own["state"] = _SHOWN.get(child.status, child.status.value)
+            own["state"] = _BROKER_SHOWN.get(child.status) or _SHOWN.get(child.status, child.status.value)
         return {
             "state": own.get("state", "starting"),
             "lease": own.get("lease", _NO_LEASE),

@@ -144,7 +144,7 @@ class DatabaseActor(ServiceActor):
                 self._measured(units)
             elif not self.serve(letters.popleft()):
                 return False
-            if self.context.mailbox.suspended or self.context.mailbox.control_waiting:
+            if self.context.mailbox.interrupts:
                 return True
         return True
 

@@ -7,6 +7,7 @@ message type, treats every undeclared exception as a crash on tell and on ask al
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -15,20 +16,20 @@ import pykka
 import structlog
 from pykka.messages import _ActorStop
 
-from actors.errors import ActorCrashed, AskTimeout, DomainError, NotDelivered, StartRefused
+from actors.errors import ActorCrashed, AskTimeout, DomainError, NotDelivered, StartIgnored, StartRefused
 from actors.messages import Crash, Ping, Reply
+from actors.runtime import pykka_hooks
 from actors.runtime.cell import Context
 from actors.runtime.directory import enter
-from actors.runtime.letter import Answer, Letter
-from actors.runtime.mailbox import Abandoned, Mailbox
-from actors.runtime.tree import Event, Exited, Started, StartFailed
+from actors.runtime.events import Event, Exited, NotStarted, Reason, Started, StartFailed
+from actors.runtime.letter import Letter
+from actors.runtime.mailbox import Abandoned
+from actors.runtime.telemetry import CrashRecord
 
 DEFERRED: Any = object()
-"""Returned by a handler that completes `self.reply` later, from any thread."""
+"""Returned by a handler that completes `self.reply` later, from any thread; or by an `on_start` that reports later."""
 
-for _hook in ("_create_actor_inbox", "_start_actor_loop", "_actor_loop", "_actor_loop_teardown"):
-    if not hasattr(pykka.ThreadingActor, _hook):
-        raise ImportError(f"this pykka has no {_hook}; install pykka>=4.5,<4.6")
+pykka_hooks.check(pykka)
 
 
 class _CrashRequested(Exception):
@@ -43,14 +44,19 @@ class ServiceActor(pykka.ThreadingActor):
     child's factory, serves the same mailbox.
     """
 
-    take_limit: ClassVar[int] = 64
+    take_limit: ClassVar[int] = 128
     """Letters taken from the mailbox at once."""
 
-    def __init__(self, context: Context | None = None) -> None:
-        self._context = context
+    def __init__(self, context: Context | None = None, *_: Any, **__: Any) -> None:
+        self._context = context = context if isinstance(context, Context) else None
         super().__init__()
         self._handlers: Mapping[type, Callable[[Any], Any]] = {}
         self._letter: Letter | None = None
+        self._chain: tuple[str, ...] = ()
+        if context is not None:
+            self._chain = (context.name,)
+            self._mailbox, self._telemetry, self._now = context.mailbox, context.telemetry, context.clock.monotonic
+        self._ending = Reason.NORMAL
         self.log = structlog.get_logger("actor").bind(actor=context.name if context else type(self).__name__)
 
     @property
@@ -81,14 +87,13 @@ class ServiceActor(pykka.ThreadingActor):
     def on_exit(self) -> None:
         """Release what this incarnation holds: threads, sockets. Runs last, after a stop and after a crash alike."""
 
+    def on_abandoned(self) -> None:
+        """Run in the supervisor's thread when it no longer waits for this incarnation."""
+
     # pykka's hooks
 
-    def _create_actor_inbox(self) -> Mailbox:  # type: ignore[override]  # pykka declares it static and calls it on self
-        return Mailbox() if self._context is None else self._context.mailbox
-
-    @staticmethod
-    def _create_future() -> Answer:
-        return Answer()
+    def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # pykka declares it static and calls it on self
+        return super()._create_actor_inbox() if self._context is None else self._context.mailbox
 
     def _start_actor_loop(self) -> None:
         if self._context is None:
@@ -112,18 +117,23 @@ class ServiceActor(pykka.ThreadingActor):
 
     def _run(self, context: Context) -> Event | None:
         name, generation = context.name, context.generation
+        context.telemetry.thread = threading.current_thread()
         structlog.contextvars.bind_contextvars(actor=name)
-        enter((name,))
+        enter(self._chain)
         try:
-            self.on_start()
+            info = self.on_start()  # type: ignore[func-returns-value]  # pykka says None; a feature may tell its starter
         except Abandoned:
             return None
+        except StartIgnored as nothing:
+            self.log.info("nothing to do", reason=str(nothing))
+            return NotStarted(name, generation)
         except StartRefused as refusal:
             return StartFailed(name, generation, str(refusal), refusal.exit_code, refusal.retryable)
         except BaseException as error:  # whatever a feature raises, its supervisor decides
             self.log.exception("start failed")
             return StartFailed(name, generation, describe(error))
-        context.report(Started(name, generation))
+        if info is not DEFERRED:
+            context.report(Started(name, generation, info))
         try:
             while self._serve(context):
                 pass
@@ -132,8 +142,12 @@ class ServiceActor(pykka.ThreadingActor):
             self.log.warning("abandoned incarnation ended", generation=generation)
             return None
         except BaseException as error:  # noqa: BLE001  # a crash ends this incarnation and nothing else
-            return Exited(name, generation, describe(error))
-        return Exited(name, generation)
+            return Exited(name, generation, Reason.CRASH, describe(error))
+        return self.farewell(self._ending)
+
+    def farewell(self, reason: Reason) -> Event:
+        """What the supervisor is told about the orderly end of this incarnation."""
+        return Exited(self.context.name, self.context.generation, reason)
 
     def _run_exit(self, context: Context) -> None:
         """Run `on_exit` within the handler's budget: an incarnation stuck in it is abandoned like any other."""
@@ -147,35 +161,51 @@ class ServiceActor(pykka.ThreadingActor):
 
     def _serve(self, context: Context) -> bool:
         """Take and handle one batch; False when told to stop."""
-        letters = context.mailbox.lend(self.take_limit, context.generation)
+        letters = self._mailbox.lend(self.take_limit, context.generation)
         if not letters:
+            self._ending = Reason.SHUTDOWN
             return False
         try:
             return self.on_letters(letters)
         finally:
-            context.telemetry.handling = None
-            self._letter = None
-            enter((context.name,))
+            self._telemetry.handling = None
             if letters:
-                context.mailbox.give_back(context.generation)
+                self._mailbox.give_back(context.generation)
 
     def on_letters(self, letters: deque[Letter]) -> bool:
         """Handle a batch, removing each letter as its turn comes; what is left goes back to the mailbox.
 
         Returns False when told to stop.
         """
-        mailbox = self.context.mailbox
+        handlers, mailbox, telemetry, now = self._handlers, self._mailbox, self._telemetry, self._now
         while letters:
             letter = letters.popleft()
-            if not self.serve(letter):
-                return False
-            if not letter.control and (mailbox.control_waiting or mailbox.suspended):
+            message = letter.message
+            kind = type(message)
+            handler = handlers.get(kind)
+            if handler is None or type(letter) is not Letter:
+                if not self.serve(letter):
+                    return False
+                if letter.control:
+                    continue
+            else:
+                telemetry.handling_since = now()
+                telemetry.handling = kind
+                try:
+                    handler(message)
+                except BaseException as error:  # noqa: BLE001  # it raises all but the declared ones again
+                    self._failed(letter, error)
+                else:
+                    telemetry.handled += 1
+            if mailbox.interrupts:
                 return True
         return True
 
     def serve(self, letter: Letter) -> bool:
         """Handle one letter; False when it says stop."""
         if isinstance(letter.message, _ActorStop):
+            if letter.generation is not None:
+                self._ending = Reason.SHUTDOWN
             if letter.reply_to is not None:
                 letter.reply_to.complete(None)
             return False
@@ -188,59 +218,77 @@ class ServiceActor(pykka.ThreadingActor):
         Raises:
             BaseException: whatever the handler raises that is not a `DomainError`: the crash of this incarnation.
         """
-        context, message, reply = self.context, letter.message, letter.reply_to
-        if letter.deadline is not None and context.clock.monotonic() > letter.deadline:
-            context.handle.bury(message, "expired")
-            if reply is not None:
-                reply.fail(AskTimeout(f"{context.name}: expired before it was handled"))
+        message, reply, telemetry, now = letter.message, letter.reply_to, self._telemetry, self._now()
+        if letter.deadline is not None and now > letter.deadline:
+            self._undeliverable(letter, "expired", AskTimeout(f"{self.context.name}: expired before it was handled"))
             return
-        handler = self._handler_of(message)
+        handler = self._handlers.get(type(message)) or self._common(message)
         if handler is None:
-            context.handle.bury(message, "unknown type")
-            if reply is not None:
-                reply.fail(NotDelivered(f"{context.name} does not handle {type(message).__name__}"))
+            unknown = NotDelivered(f"{self.context.name} does not handle {type(message).__name__}")
+            self._undeliverable(letter, "unknown type", unknown)
             return
-        telemetry = context.telemetry
-        telemetry.handling_since = context.clock.monotonic()
-        telemetry.handling = type(message).__name__
+        telemetry.handling_since = now
+        telemetry.handling = type(message)
         self._letter = letter
-        enter((*letter.callers, context.name))
+        if letter.callers:
+            enter((*letter.callers, *self._chain))
         try:
             answer = handler(message)
-        except DomainError as refusal:
-            telemetry.failed += 1
+        except BaseException as error:  # noqa: BLE001  # it raises all but the declared ones again
+            self._failed(letter, error)
+        else:
+            telemetry.handled += 1
+            if reply is not None and answer is not DEFERRED:
+                reply.complete(answer)
+        finally:
+            self._letter = None
+            if letter.callers:
+                enter(self._chain)
+
+    def _undeliverable(self, letter: Letter, reason: str, error: Exception) -> None:
+        self.context.handle.bury(letter.message, reason)
+        if letter.reply_to is not None:
+            letter.reply_to.fail(error)
+
+    def _failed(self, letter: Letter, error: BaseException) -> None:
+        """Answer for a handler that raised.
+
+        Raises:
+            BaseException: the error, unless it is a declared one.
+        """
+        context, message, reply = self.context, letter.message, letter.reply_to
+        if isinstance(error, Abandoned):
+            raise error
+        context.telemetry.failed += 1
+        kind = type(message).__name__
+        if isinstance(error, DomainError):
             if reply is None:
-                self.log.warning("refused", message=type(message).__name__, reason=str(refusal))
+                self.log.warning("refused", message=kind, reason=str(error))
                 context.handle.bury(message, "refused")
             else:
-                reply.fail(refusal)
+                reply.fail(error)
             return
-        except Abandoned:
-            raise
-        except BaseException as error:
-            telemetry.failed += 1
-            self.log.exception("crash", message=type(message).__name__)
-            if reply is not None:
-                crash = ActorCrashed(f"{context.name} crashed: {describe(error)}")
-                crash.__cause__ = error
-                reply.fail(crash)
-            if not isinstance(message, Crash):
-                self.on_crash(message, error)
-            raise
-        telemetry.handled += 1
-        if reply is not None and answer is not DEFERRED:
-            reply.complete(answer)
+        self.log.error("crash", message=kind, exc_info=error)
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        record = CrashRecord(context.clock.now(), context.generation, kind, describe(error), frames)
+        context.telemetry.crashes.append(record)
+        if reply is not None:
+            crash = ActorCrashed(f"{context.name} crashed: {describe(error)}")
+            crash.__cause__ = error
+            reply.fail(crash)
+        if not isinstance(message, Crash):
+            self.on_crash(message, error)
+        raise error
 
     def on_crash(self, message: Any, error: BaseException) -> None:  # noqa: ARG002  # features want it
         """Run after a handler crashed on `message`, before the incarnation ends; must not raise."""
         self.context.handle.bury(message, "crashed")
 
-    def _handler_of(self, message: Any) -> Callable[[Any], Any] | None:
+    def _common(self, message: Any) -> Callable[[Any], Any] | None:
+        """The handler of what every actor handles."""
         if isinstance(message, Ping):
             return lambda _: self.context.name
-        if isinstance(message, Crash):
-            return _crash
-        return self._handlers.get(type(message))
+        return _crash if isinstance(message, Crash) else None
 
 
 def _crash(message: Crash) -> None:

@@ -13,9 +13,10 @@ from actors.runtime.child import ChildSpec
 from actors.runtime.clock import Clock, Timer, Timers
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
+from actors.runtime.events import Event
 from actors.runtime.mailbox import Letter, Mailbox
 from actors.runtime.telemetry import Snapshot, Telemetry
-from actors.runtime.tree import Event
+from actors.runtime.zombies import Zombies
 
 if TYPE_CHECKING:
     from actors.runtime.actor import ServiceActor
@@ -29,6 +30,7 @@ class Surroundings:
     dead_letters: DeadLetters
     timers: Timers
     clock: Clock
+    zombies: Zombies = field(default_factory=Zombies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +94,29 @@ class Context:
 
 
 class Cell:
-    """One child of a supervisor. Used by the supervisor's thread alone."""
+    """One child of a supervisor. Used by the supervisor's thread alone, but for `abandon`.
+
+    A child of that name that the same supervisor had in an earlier life of its own left its handle and mailbox: they
+    go on, with what waits there.
+    """
 
     def __init__(self, spec: ChildSpec, surroundings: Surroundings, supervisor: Handle) -> None:
-        mailbox = Mailbox(spec.mailbox_capacity, surroundings.clock)
         self.spec = spec
-        self.handle = Handle(spec.name, mailbox, Telemetry(), surroundings.dead_letters, surroundings.clock)
+        self.handle = surroundings.directory.settle(
+            supervisor,
+            spec.name,
+            lambda: Handle(
+                spec.name,
+                Mailbox(spec.mailbox_capacity, surroundings.clock),
+                Telemetry(),
+                surroundings.dead_letters,
+                surroundings.clock,
+            ),
+        )
         self._surroundings = surroundings
         self._supervisor = supervisor
+        self._actor: ServiceActor | None = None
         self._thread: threading.Thread | None = None
-        self._abandoned: list[threading.Thread] = []
 
     def start(self, generation: int) -> None:
         """Build the incarnation and start its thread; it reports `Started` or `StartFailed` itself.
@@ -109,25 +124,29 @@ class Cell:
         Raises:
             Exception: whatever the factory raises.
         """
+        self._thread = self._actor = None
         mailbox = self.handle.mailbox
         mailbox.reopen()
         mailbox.hand_over(generation)
         self.handle.telemetry = self.handle.telemetry.successor()
         context = Context(self.spec.name, generation, self.handle, self._surroundings, self._supervisor)
-        actor: ServiceActor = self.spec.factory(context)
-        self._thread = actor.launch()
+        self._actor = self.spec.factory(context)
+        self._thread = self._actor.launch()
 
     def tell_to_stop(self, generation: int) -> None:
         """Have the incarnation end after what it does now, ahead of its backlog."""
         self.handle.mailbox.offer_to(generation, Letter(_ActorStop()))
 
-    def abandon(self, generation: int) -> None:
+    def abandon(self) -> None:
         """Take the mailbox, and what was not handled, from the incarnation; its thread lives on as a zombie."""
-        self.handle.mailbox.hand_over(-generation)
-        if self._thread is not None:
-            self._abandoned.append(self._thread)
+        mailbox = self.handle.mailbox
+        mailbox.hand_over(-abs(mailbox.generation))
+        if self._actor is not None:
+            self._actor.on_abandoned()
+        if self._thread is not None and self._thread.is_alive():
+            self._surroundings.zombies.add(self._thread)
 
-    def zombies(self) -> int:
-        """Abandoned threads that have not ended since."""
-        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
-        return len(self._abandoned)
+    @property
+    def thread(self) -> threading.Thread | None:
+        """Of the newest incarnation."""
+        return self._thread

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.errors import SpecError
 
 if TYPE_CHECKING:
     from actors.runtime.actor import ServiceActor
     from actors.runtime.cell import Context
+
+INFINITY = math.inf
+"""A child with this `shutdown_s` is waited for without end."""
 
 
 class Restart(Enum):
@@ -22,26 +26,41 @@ class Restart(Enum):
     TRANSIENT = "transient"
     """Only after a crash."""
     TEMPORARY = "temporary"
-    """Never."""
+    """Never; when it ended, its supervisor forgets it."""
+
+
+class Kind(Enum):
+    """What a child is."""
+
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
 
 
 class GiveUp(Enum):
-    """What follows when a child exceeds its restart intensity, or cannot start at all."""
+    """What follows when a child exceeds a restart intensity of its own, or cannot start at all."""
 
     STOP_TREE = "stop the tree"
-    """The supervisor stops every child and ends."""
+    """Its supervisor stops every child and ends, so that the one above decides."""
     PARK = "park"
     """The child alone stays down, shown as `parked`, until the operator restarts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Delays between restarts: `min_s * 2**n`, at most `max_s`, plus up to `jitter` of it; anew after a quiet time."""
+    """Delays before restarts: `first_s`, then `min_s * 2**n`, at most `max_s`, plus up to `jitter` of it.
 
+    After `reset_after_s` without a restart the next one is the first again.
+    """
+
+    first_s: float = 0.0
     min_s: float = 0.05
     max_s: float = 10.0
     jitter: float = 0.2
     reset_after_s: float = 30.0
+
+    def delay_s(self, streak: int) -> float:
+        """Seconds before the `streak`-th restart in a row (1 is the first), without jitter."""
+        return self.first_s if streak <= 1 else min(self.max_s, self.min_s * 2.0 ** min(streak - 2, 60))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,79 +68,95 @@ class ChildSpec:
     """One child of a supervisor.
 
     Args:
-        name: stable; also the thread's name and the log's `actor` field.
+        name: unique in the whole tree; also the thread's name and the log's `actor` field.
         factory: builds one incarnation; runs in the supervisor's thread, so it must not wait for anything.
-        depends_on: children that must run, or be parked, before this one starts.
+        depends_on: siblings that must run, or be parked, before this one starts.
         restart: when it is started again after it ended.
-        intensity: restarts allowed within `period_s`; one more and `give_up` applies.
-        period_s: the sliding window of the intensity, seconds.
-        give_up: what follows then.
+        kind: worker or supervisor.
+        significant: whether its end, by itself and without a restart, may end its supervisor; see `AutoShutdown`.
+        intensity: restarts of its own allowed within `period_s`, one more and `give_up` applies; None: its restarts
+            are counted together with its siblings' against the intensity of the supervisor.
+        period_s: the sliding window of its own intensity, seconds.
+        give_up: what follows when it exceeds an intensity of its own.
         start_failure: what follows when its first start fails.
         start_timeout_s: how long `on_start` may take.
         start_retry_s: how long a start, the first or a later one, that fails for a passing reason is tried again
             before it counts as failed.
-        shutdown_s: how long it may take to stop before it is abandoned.
-        mailbox_capacity: letters its user lane holds.
+        shutdown_s: how long it may take to stop before it is abandoned; 0: it is abandoned at once; `INFINITY`: it is
+            waited for. None: 5 for a worker, `INFINITY` for a supervisor, whose children have limits of their own.
+        mailbox_capacity: messages its user lane holds.
         handler_budget_s: how long one handler may run before the child is taken for stuck.
+        backoff: the delays between its restarts.
+        children: those of a supervisor, which are shown and can be sent to before it starts; see `nested`.
+
+    Raises:
+        SpecError: a field has a value that cannot be used; the text names child and field.
     """
 
     name: str
     factory: Callable[[Context], ServiceActor]
     depends_on: tuple[str, ...] = ()
     restart: Restart = Restart.PERMANENT
-    intensity: int = 5
+    kind: Kind = Kind.WORKER
+    significant: bool = False
+    intensity: int | None = None
     period_s: float = 30.0
     give_up: GiveUp = GiveUp.STOP_TREE
     start_failure: GiveUp = GiveUp.STOP_TREE
     start_timeout_s: float = 15.0
     start_retry_s: float = 0.0
-    shutdown_s: float = 5.0
+    shutdown_s: float | None = None
     mailbox_capacity: int = 10_000
     handler_budget_s: float = 60.0
     backoff: Backoff = Backoff()
+    children: tuple[ChildSpec, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise SpecError("a child has no name")
+        if not (isinstance(name := _any(self.name), str) and name):
+            raise SpecError(f"child {self.name!r}: name must be a text that is not empty")
         if not callable(self.factory):
             raise SpecError(f"child {self.name}: factory is not callable")
-        for name in ("intensity", "start_retry_s", "shutdown_s"):
-            if getattr(self, name) < 0:
-                raise SpecError(f"child {self.name}: {name} must not be negative")
-        for name in ("period_s", "start_timeout_s", "mailbox_capacity", "handler_budget_s"):
-            if getattr(self, name) <= 0:
-                raise SpecError(f"child {self.name}: {name} must be positive")
+        for field, kind in _ENUMS.items():
+            if not isinstance(getattr(self, field), kind):
+                raise SpecError(f"child {self.name}: {field} must be one of {', '.join(map(str, kind))}")
+        for field, (least, what) in _NUMBERS.items():
+            value = getattr(self, field)
+            if value is not None and not _at_least(value, least):
+                raise SpecError(f"child {self.name}: {field} must {what}, not {value!r}")
+        if isinstance(self.intensity, float):
+            raise SpecError(f"child {self.name}: intensity must be a whole number, not {self.intensity!r}")
+        for field in ("first_s", "min_s", "max_s", "jitter", "reset_after_s"):
+            if not _at_least(getattr(self.backoff, field), 0):
+                raise SpecError(f"child {self.name}: backoff.{field} must not be negative")
+        if self.give_up is GiveUp.PARK and self.intensity is None:
+            raise SpecError(f"child {self.name}: give_up parks, which needs an intensity of its own")
+        if self.significant and self.restart is Restart.PERMANENT:
+            raise SpecError(f"child {self.name}: significant, but permanent: it never ends without a restart")
+
+    @property
+    def stop_within_s(self) -> float:
+        """`shutdown_s` with its default filled in."""
+        if self.shutdown_s is not None:
+            return self.shutdown_s
+        return 5.0 if self.kind is Kind.WORKER else INFINITY
 
 
-def start_levels(specs: Sequence[ChildSpec]) -> tuple[tuple[str, ...], ...]:
-    """The children's names in start order, level by level; those of one level do not depend on each other.
-
-    Raises:
-        SpecError: a name given twice, an unknown dependency, or a cycle (which is printed).
-    """
-    by_name = {spec.name: spec for spec in specs}
-    if len(by_name) < len(specs):
-        names = [spec.name for spec in specs]
-        raise SpecError(f"child {next(name for name in names if names.count(name) > 1)}: name used twice")
-    for spec in specs:
-        for needed in spec.depends_on:
-            if needed not in by_name:
-                raise SpecError(f"child {spec.name}: depends on {needed}, which does not exist")
-    levels: list[tuple[str, ...]] = []
-    placed: set[str] = set()
-    while len(placed) < len(by_name):
-        level = tuple(
-            name for name, spec in by_name.items() if name not in placed and placed.issuperset(spec.depends_on)
-        )
-        if not level:
-            raise SpecError(f"dependency cycle: {' -> '.join(_cycle(by_name, placed))}")
-        levels.append(level)
-        placed.update(level)
-    return tuple(levels)
+_ENUMS: dict[str, type[Enum]] = {"restart": Restart, "kind": Kind, "give_up": GiveUp, "start_failure": GiveUp}
+_NUMBERS: dict[str, tuple[float, str]] = {
+    "intensity": (0, "not be negative"),
+    "start_retry_s": (0, "not be negative"),
+    "shutdown_s": (0, "not be negative"),
+    "period_s": (math.ulp(0.0), "be positive"),
+    "start_timeout_s": (math.ulp(0.0), "be positive"),
+    "mailbox_capacity": (1, "be positive"),
+    "handler_budget_s": (math.ulp(0.0), "be positive"),
+}
 
 
-def _cycle(by_name: dict[str, ChildSpec], placed: set[str]) -> list[str]:
-    path = [next(name for name in by_name if name not in placed)]
-    while path.count(path[-1]) == 1:
-        path.append(next(needed for needed in by_name[path[-1]].depends_on if needed not in placed))
-    return path[path.index(path[-1]) :]
+def _any(value: Any) -> Any:
+    """The value as a caller without type checks gave it."""
+    return value
+
+
+def _at_least(value: Any, least: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least

@@ -26,9 +26,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    @staticmethod
-    def monotonic() -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     @staticmethod
     def now() -> datetime:

@@ -32,6 +32,7 @@ class DeadLetters:
         self._clock = clock
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._by_actor: Counter[str] = Counter()
         self._last: deque[DeadLetter] = deque(maxlen=KEPT)
         self._logged_at = float("-inf")
         self._unlogged = 0
@@ -43,6 +44,7 @@ class DeadLetters:
         letter = DeadLetter(actor, type(message).__name__, reason)
         with self._lock:
             self._counts[actor, reason] += 1
+            self._by_actor[actor] += 1
             self._last.append(letter)
             now = self._clock.monotonic()
             due = now - self._logged_at >= LOG_EVERY_S
@@ -58,6 +60,11 @@ class DeadLetters:
     def total(self) -> int:
         with self._lock:
             return self._counts.total()
+
+    def count(self, actor: str) -> int:
+        """How many were addressed to that actor."""
+        with self._lock:
+            return self._by_actor[actor]
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many by (actor, reason)."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import pykka
-
-from actors.errors import AskCycle, AskTimeout, NotDelivered, TryAgain
+from actors.errors import AskCycle, AskTimeout, NotDelivered, SpecError, TryAgain
 from actors.messages import Reply
+from actors.runtime.child import Kind
 from actors.runtime.clock import Clock
 from actors.runtime.dead_letters import DeadLetters
-from actors.runtime.letter import Admission, Answer, Letter
+from actors.runtime.letter import Admission, Answer, Letter, Question
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.telemetry import Telemetry
-from actors.runtime.tree import Tree
+from actors.runtime.tree import Child, Tree
 
-_waiting = threading.local()
+ACCEPTED = Admission.ACCEPTED
+
+
+class _Waiting(threading.local):
+    chain: tuple[str, ...] = ()
+
+
+_waiting = _Waiting()
 
 
 def callers() -> tuple[str, ...]:
     """The actors whose ask led to the handler that runs in this thread, outermost first, itself last."""
-    chain: tuple[str, ...] = getattr(_waiting, "chain", ())
-    return chain
+    return _waiting.chain
 
 
 def enter(chain: tuple[str, ...]) -> None:
@@ -40,11 +45,12 @@ class Handle:
         self.telemetry = telemetry
         self._dead = dead
         self._clock = clock
+        self._offer = mailbox.offer
 
     def tell(self, message: Any) -> Admission:
         """Offer the message; never blocks. A refused one is a dead letter, and the result says why."""
-        admission = self.mailbox.offer(Letter(message))
-        if not admission:
+        admission = self._offer(Letter(message))
+        if admission is not ACCEPTED:
             self.bury(message, f"mailbox {admission.value}")
         return admission
 
@@ -66,7 +72,7 @@ class Handle:
 
     def post(self, message: Any, reply: Reply) -> Admission:
         """Send the message and have its answer go to `reply`; a refusal fails it with `TryAgain`."""
-        admission = self.mailbox.offer(Letter(message, reply))
+        admission = self._offer(Question(message, reply))
         if not admission:
             self.bury(message, f"mailbox {admission.value}")
             reply.fail(TryAgain(f"{self.name}: mailbox {admission.value}"))
@@ -82,18 +88,20 @@ class Handle:
             DomainError: the actor refused it.
             ActorCrashed: the actor crashed on it.
         """
-        chain = callers()
+        chain = _waiting.chain
         if self.name in chain:
             raise AskCycle(" -> ".join((*chain, self.name)))
         answer = Answer()
         deadline = self._clock.monotonic() + timeout_s
-        admission = self.mailbox.offer(Letter(message, answer, deadline, chain))
-        if not admission:
+        admission = self._offer(Question(message, answer, deadline, chain))
+        if admission is not ACCEPTED:
             self.bury(message, f"mailbox {admission.value}")
             raise NotDelivered(f"{self.name}: mailbox {admission.value}")
         try:
-            return answer.get(timeout=timeout_s)
-        except pykka.Timeout:
+            return answer.get(timeout_s)
+        except AskTimeout:
+            if answer.settled:
+                raise
             raise AskTimeout(f"{self.name} did not answer {type(message).__name__} in {timeout_s:g} s") from None
 
     @property
@@ -104,8 +112,12 @@ class Handle:
 
     def bury(self, message: Any, reason: str) -> None:
         """Count a message to this child as a dead letter."""
-        self.telemetry.dead_letters += 1
         self._dead.add(self.name, message, reason)
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages to this child became dead letters."""
+        return self._dead.count(self.name)
 
     def retire(self, reason: str) -> None:
         """Close the mailbox, bury what is left in it and fail those who wait for an answer."""
@@ -118,16 +130,19 @@ class Handle:
 
 
 class Directory:
-    """Names, routes and the supervisor's published state; written by the supervisor, read by anybody, no locks.
+    """Names, routes and the supervisors' published states; written by supervisors, read by anybody without a lock.
 
-    `handles`, `routes` and `tree` are immutable snapshots that are replaced whole.
+    `handles`, `routes` and the trees are immutable snapshots that are replaced whole.
     """
 
     def __init__(self) -> None:
         self.handles: Mapping[str, Handle] = {}
         self.routes: Mapping[tuple[str, str | None], str] = {}
-        self.tree: Tree | None = None
-        self.zombies = 0
+        self.trees: dict[str, Tree] = {}
+        """Each supervisor's by its name."""
+        self.supervisors: Mapping[str, Handle] = {}
+        """The supervisor of each child, by the child's name."""
+        self._writing = threading.Lock()
 
     def __getitem__(self, name: str) -> Handle:
         """The handle of that name.
@@ -146,5 +161,58 @@ class Directory:
         return None if name is None else self.handles[name]
 
     def named(self, prefix: str) -> list[Handle]:
-        """Handles whose name begins with the prefix, in start order."""
+        """Handles whose name begins with the prefix."""
         return [handle for name, handle in self.handles.items() if name.startswith(prefix)]
+
+    @property
+    def tree(self) -> Tree | None:
+        """The root's, which is nobody's child."""
+        return next((tree for name, tree in self.trees.items() if name not in self.supervisors), None)
+
+    def children(self) -> dict[str, Child]:
+        """Every child in start order, those of a supervisor after it."""
+        found: dict[str, Child] = {}
+        root = self.tree
+        if root is not None:
+            self._collect(root, found)
+        return found
+
+    def _collect(self, tree: Tree, found: dict[str, Child]) -> None:
+        for name, child in tree.children.items():
+            found[name] = child
+            if child.spec.kind is Kind.SUPERVISOR and name in self.trees:
+                self._collect(self.trees[name], found)
+
+    # Supervisors
+
+    def settle(self, supervisor: Handle, name: str, make: Callable[[], Handle]) -> Handle:
+        """The handle of a supervisor's child: the one it has already, or a new one.
+
+        Raises:
+            SpecError: the name is taken by another's child, or a supervisor.
+        """
+        with self._writing:
+            owner = self.supervisors.get(name)
+            if owner is supervisor:
+                return self.handles[name]
+            if owner is not None or name in self.trees:
+                raise SpecError(f"child {name}: the name is taken{f' by a child of {owner.name}' if owner else ''}")
+            handle = make()
+            self.handles = {**self.handles, name: handle}
+            self.supervisors = {**self.supervisors, name: supervisor}
+            return handle
+
+    def leave(self, names: Iterable[str]) -> None:
+        """Free the names."""
+        gone = set(names)
+        with self._writing:
+            self.handles = {name: handle for name, handle in self.handles.items() if name not in gone}
+            self.supervisors = {name: owner for name, owner in self.supervisors.items() if name not in gone}
+
+    def publish(self, supervisor: str, tree: Tree) -> None:
+        """Show a supervisor's children as they stand now."""
+        with self._writing:
+            if supervisor in self.trees:
+                self.trees[supervisor] = tree
+            else:
+                self.trees = {**self.trees, supervisor: tree}

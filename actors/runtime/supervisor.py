@@ -2,82 +2,174 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.errors import DomainError, StartRefused
-from actors.messages import ChildEvent, InspectChildren, RestartChild, StopTree
-from actors.runtime import supervision
-from actors.runtime.actor import ServiceActor, describe
+from pykka.messages import _ActorStop
+
+from actors.errors import ChildRefused, StartRefused
+from actors.messages import (
+    ChildEvent,
+    CountChildren,
+    DeleteChild,
+    InspectChildren,
+    NewChild,
+    Reply,
+    RestartChild,
+    StartChild,
+    StopTree,
+    TerminateChild,
+    WhichChildren,
+)
+from actors.runtime import supervision, zombies
+from actors.runtime.actor import DEFERRED, ServiceActor, describe
 from actors.runtime.cell import Cell, Context
-from actors.runtime.child import ChildSpec
-from actors.runtime.tree import (
-    AbandonChild,
+from actors.runtime.child import ChildSpec, Kind
+from actors.runtime.events import (
+    Abandon,
+    Add,
+    Answer,
     Begin,
+    DeleteWanted,
     Effect,
     Event,
+    Exited,
+    Forget,
+    Halt,
+    Launch,
+    Outcome,
     Overdue,
+    Reason,
     RestartWanted,
-    RetireChild,
+    Retire,
     Schedule,
-    StartChild,
+    Started,
     StartFailed,
-    Status,
-    StopChild,
+    StartWanted,
     StopWanted,
-    Tree,
+    TerminateWanted,
     TreeDown,
     TreeUp,
 )
+from actors.runtime.flags import Flags
+from actors.runtime.letter import Letter
+from actors.runtime.passage import ALIVE
+from actors.runtime.tree import Phase, Status, Tree, count_children, which_children
 
 INSPECT_EVERY_S = 1.0
-ZOMBIE_LIMIT = 5
+LAST_WAIT_S = 5.0
+"""How long a supervisor that crashed waits for a child of its own that may take for ever to stop."""
 
 
 class Supervisor(ServiceActor):
-    """Starts, watches, restarts and stops the children of one tree.
+    """Starts, watches, restarts and stops children; may itself be the child of another one.
 
     Owns: the children's cells and the tree's state, which it publishes in the directory.
-    Receives: `ChildEvent`, `RestartChild`, `StopTree`, `InspectChildren`.
+    Receives: `ChildEvent`, `InspectChildren`, `StopTree`; `StartChild`, `TerminateChild`, `RestartChild`,
+        `DeleteChild`, `WhichChildren`, `CountChildren`.
     Sends: whatever the children's starts and stops take.
-    On failure: its process ends, and whoever started that starts it again. When all children are stopped it ends.
+    On failure: its children are stopped, and whoever is above starts it again with them. It ends when all of them
+        are stopped, on purpose or as it gave up.
 
     Args:
         context: of the supervisor itself.
         specs: its children.
+        flags: what it does for all of them.
         on_down: called once, in the supervisor's thread, with the reason and the exit code when all is stopped.
+        on_parked: called in the supervisor's thread with the name of a child that stays down.
+
+    Raises:
+        SpecError: the children cannot be supervised together; the text names child and field.
     """
 
-    def __init__(self, context: Context, specs: Sequence[ChildSpec], on_down: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        specs: Sequence[ChildSpec],
+        flags: Flags | None = None,
+        *,
+        on_down: Callable[[str, int], None] | None = None,
+        on_parked: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(context)
-        self.tree = Tree.of(specs)
-        self._on_down = on_down
-        self._cells = {spec.name: Cell(spec, context.surroundings, context.handle) for spec in specs}
+        flags = flags or Flags()
+        Tree.of(flags, specs)
+        self._on_down, self._on_parked = on_down, on_parked
+        self._cells = {spec.name: self._cell(spec) for spec in specs}
+        seen = {name: abs(cell.handle.mailbox.generation) for name, cell in self._cells.items()}
+        self.tree = Tree.of(flags, specs, seen)
         self._jitter = random.Random()  # noqa: S311  # it spreads restarts and guards no secret
         self._events: deque[Event] = deque()
-        directory = context.directory
-        directory.handles = {name: cell.handle for name, cell in self._cells.items()}
-        directory.tree = self.tree
+        self._asked: dict[int, Reply] = {}
+        self._tickets = itertools.count(1)
+        self._came_up = False
+        self._abandoned = False
+        context.directory.publish(context.name, self.tree)
         self.handles(
             {
                 ChildEvent: lambda message: self._step(message.event),
-                RestartChild: self._restart_child,
-                StopTree: lambda message: self._step(StopWanted(message.why, message.exit_code)),
                 InspectChildren: self._inspect,
+                StopTree: lambda message: self._step(StopWanted(message.why, message.exit_code)),
+                StartChild: lambda message: self._request(lambda ticket: StartWanted(message.spec, ticket)),
+                TerminateChild: lambda message: self._request(lambda ticket: TerminateWanted(message.name, ticket)),
+                DeleteChild: lambda message: self._request(lambda ticket: DeleteWanted(message.name, ticket)),
+                RestartChild: lambda message: self._request(
+                    lambda ticket: RestartWanted(message.name, ticket, message.even_running)
+                ),
+                WhichChildren: lambda _: which_children(self.tree),
+                CountChildren: lambda _: count_children(self.tree),
             }
         )
 
-    def on_start(self) -> None:
+    def on_start(self) -> Any:
         self._step(Begin())
         self.context.after(INSPECT_EVERY_S, InspectChildren())
+        return DEFERRED
 
     def on_tree_up(self) -> None:
-        """Run once when every child runs or is parked."""
+        """Run once when every child runs, is parked, or has nothing to do."""
 
-    def on_parked(self, name: str) -> None:
-        """Run when a child will not be restarted by itself."""
+    def on_exit(self) -> None:
+        """End the children, should any be left after a crash of this supervisor, last ones first."""
+        if self.tree.phase is Phase.STOPPED:
+            return
+        for name in [name for level in reversed(self.tree.levels) for name in reversed(level)]:
+            cell = self._cells[name]
+            if cell.thread is not None and cell.thread.is_alive():
+                cell.tell_to_stop(cell.handle.mailbox.generation)
+                cell.thread.join(min(cell.spec.stop_within_s, LAST_WAIT_S))
+                if cell.thread.is_alive():
+                    cell.abandon()
+
+    def on_abandoned(self) -> None:
+        """Fence the children too: nobody supervises them any more."""
+        self._abandoned = True
+        for cell in list(self._cells.values()):
+            cell.abandon()
+
+    def on_letters(self, letters: deque[Letter]) -> bool:
+        return super().on_letters(letters) and self.tree.phase is not Phase.STOPPED
+
+    def serve(self, letter: Letter) -> bool:
+        if not isinstance(letter.message, _ActorStop):
+            return super().serve(letter)
+        if letter.reply_to is not None:
+            letter.reply_to.complete(None)
+        self._step(StopWanted("told to stop", 0))
+        return True
+
+    def farewell(self, reason: Reason) -> Event:  # noqa: ARG002  # however it is told to end, it ends by a shutdown
+        name, generation, tree = self.context.name, self.context.generation, self.tree
+        if not self._came_up:
+            return StartFailed(name, generation, tree.why, tree.exit_code or 70)
+        return Exited(name, generation, Reason.SHUTDOWN, tree.why if tree.exit_code else None)
+
+    # The machine
 
     def _step(self, event: Event) -> None:
         """Take the event in; one that comes up while effects are carried out waits until they are."""
@@ -86,39 +178,43 @@ class Supervisor(ServiceActor):
             return
         while self._events:
             self.tree, effects = supervision.step(self.tree, self._events[0], self.context.clock.monotonic())
-            self.context.directory.tree = self.tree
+            self.context.directory.publish(self.context.name, self.tree)
             for effect in effects:
                 self._carry_out(effect)
             self._events.popleft()
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case StartChild(name, generation):
-                self._start(name, generation)
-            case StopChild(name, generation):
+            case Launch(name, generation):
+                self._launch(name, generation)
+            case Halt(name, generation):
                 cell = self._cells[name]
                 cell.tell_to_stop(generation)
-                self._later(cell.spec.shutdown_s, Overdue(name, generation, "stop"))
-            case AbandonChild(name, generation):
-                self._cells[name].abandon(generation)
-                self.log.error("abandoned", child=name, error=self.tree.children[name].last_error)
+                self._later(cell.spec.stop_within_s, Overdue(name, generation, "stop"))
+            case Abandon(name):
+                self._cells[name].abandon()
+                child = self.tree.children.get(name)
+                self.log.error("abandoned", child=name, error=child.last_error if child else None)
                 self._count_zombies()
-            case RetireChild(name):
-                child = self.tree.children[name]
-                self.log.warning("child down", child=name, state=child.status.value, error=child.last_error)
-                self._cells[name].handle.retire("down")
-                self.on_parked(name)
+            case Add(spec):
+                self._cells[spec.name] = self._cell(spec)
+            case Forget(name):
+                self._cells.pop(name).handle.retire("forgotten")
+                self.context.directory.leave([name])
+            case Retire(name):
+                self._retire(name)
             case Schedule(delay_s, event, jitter):
                 self._later(delay_s * (1 + jitter * self._jitter.random()), event)
+            case Answer():
+                self._answer(effect)
             case TreeUp():
+                self._came_up = True
+                self.context.report(Started(self.context.name, self.context.generation))
                 self.on_tree_up()
             case TreeDown(why, exit_code):
-                for cell in self._cells.values():
-                    cell.handle.retire("the tree stopped")
-                self.context.handle.retire("the tree stopped")
-                self._on_down(why, exit_code)
+                self._end(why, exit_code)
 
-    def _start(self, name: str, generation: int) -> None:
+    def _launch(self, name: str, generation: int) -> None:
         cell = self._cells[name]
         if generation > 1:
             error = self.tree.children[name].last_error
@@ -131,35 +227,103 @@ class Supervisor(ServiceActor):
         except BaseException as error:  # a factory may raise anything; its child has failed to start
             self.log.exception("factory failed", child=name)
             self._step(StartFailed(name, generation, describe(error)))
+        if self._abandoned:
+            cell.abandon()
+
+    def _retire(self, name: str) -> None:
+        child = self.tree.children[name]
+        self.log.warning("child down", child=name, state=child.status.value, error=child.last_error)
+        self._cells[name].handle.retire("down")
+        if self._on_parked is not None:
+            self._on_parked(name)
+
+    def _end(self, why: str, exit_code: int) -> None:
+        for cell in self._cells.values():
+            cell.handle.retire("the tree stopped")
+        if self.context.supervisor is None:
+            self.context.handle.retire("the tree stopped")
+        if self._on_down is not None:
+            self._on_down(why, exit_code)
 
     def _later(self, delay_s: float, event: Event) -> None:
-        self.context.after(delay_s, ChildEvent(event))
+        if delay_s <= 0:
+            self.context.handle.tell_control(ChildEvent(event))
+        elif delay_s < math.inf:
+            self.context.after(delay_s, ChildEvent(event))
+
+    def _cell(self, spec: ChildSpec) -> Cell:
+        surroundings = self.context.surroundings
+        cell = Cell(spec, surroundings, self.context.handle)
+        if spec.children and spec.name not in surroundings.directory.trees:
+            for one in spec.children:
+                Cell(one, surroundings, cell.handle)
+            surroundings.directory.publish(spec.name, Tree.ahead(spec.children))
+        return cell
+
+    # Requests
+
+    def _request(self, event: Callable[[int], Event]) -> Any:
+        ticket = next(self._tickets)
+        if self.reply is not None:
+            self._asked[ticket] = self.reply
+        self._step(event(ticket))
+        return DEFERRED
+
+    def _answer(self, answer: Answer) -> None:
+        reply = self._asked.pop(answer.ticket, None)
+        if reply is None:
+            return
+        name = answer.name
+        if answer.outcome is Outcome.IGNORED:
+            reply.complete(NewChild(None))
+        elif answer.outcome is not Outcome.DONE:
+            reply.fail(ChildRefused(name, answer.outcome, answer.detail))
+        elif name in self._cells and self.tree.children[name].status is Status.RUNNING:
+            reply.complete(NewChild(self._cells[name].handle, answer.detail))
+        else:
+            reply.complete(name)
+
+    # Inspection
 
     def _count_zombies(self) -> None:
-        """Threads cannot be killed: a process with too many that do not end is started anew."""
-        zombies = sum(cell.zombies() for cell in self._cells.values())
-        self.context.directory.zombies = zombies
-        if zombies > ZOMBIE_LIMIT:
-            self._step(StopWanted(f"more than {ZOMBIE_LIMIT} threads do not end", 70))
-
-    def _restart_child(self, message: RestartChild) -> str:
-        child = self.tree.children.get(message.name)
-        if child is None:
-            raise DomainError(f"no child is named {message.name}; the children are: {', '.join(self.tree.children)}")
-        if self.tree.phase not in supervision.UNDER_WAY:
-            raise DomainError(f"the tree is {self.tree.phase.value}")
-        if child.status in {Status.STARTING, Status.STOPPING, Status.WAITING}:
-            raise DomainError(f"{message.name} is {child.status.value} already")
-        self._step(RestartWanted(message.name))
-        return message.name
+        if self.context.supervisor is None and self.context.surroundings.zombies.count() > zombies.LIMIT:
+            self._step(StopWanted(f"more than {zombies.LIMIT} threads do not end", 70))
 
     def _inspect(self, _: Any) -> None:
+        """Look for handlers that are stuck and for threads that ended without a word."""
         now = self.context.clock.monotonic()
-        for name, cell in self._cells.items():
+        for name, cell in list(self._cells.items()):
             child = self.tree.children[name]
-            telemetry = cell.handle.telemetry
+            telemetry, thread = cell.handle.telemetry, cell.thread
             busy_s = now - telemetry.handling_since if telemetry.handling else 0.0
             if child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s:
                 self._step(Overdue(name, child.generation, "handler"))
+            elif thread is not None and not _lives(thread) and child.status in ALIVE:
+                self.context.handle.tell(ChildEvent(Exited(name, child.generation, Reason.CRASH, "its thread ended")))
         self._count_zombies()
         self.context.after(INSPECT_EVERY_S, InspectChildren())
+
+
+def nested(
+    name: str,
+    specs: Sequence[ChildSpec],
+    flags: Flags | None = None,
+    *,
+    on_parked: Callable[[str], None] | None = None,
+    **fields: Any,
+) -> ChildSpec:
+    """The spec of a supervisor that is the child of another one; `fields` are those of its `ChildSpec`.
+
+    Raises:
+        SpecError: the children cannot be supervised together.
+    """
+    Tree.of(flags or Flags(), specs)
+
+    def supervisor(context: Context) -> Supervisor:
+        return Supervisor(context, specs, flags, on_parked=on_parked)
+
+    return ChildSpec(name, supervisor, kind=Kind.SUPERVISOR, children=tuple(specs), **fields)
+
+
+def _lives(thread: threading.Thread) -> bool:
+    return thread.ident is None or thread.is_alive()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
+
+CRASHES_KEPT = 5
 
 
 class Snapshot(Protocol):
@@ -12,22 +18,44 @@ class Snapshot(Protocol):
         """Its part of the status document; `now` is the clock's monotonic seconds, for ages."""
 
 
-class Telemetry:
-    """One incarnation's, with counters that go on from its predecessor's."""
+@dataclass(frozen=True, slots=True)
+class CrashRecord:
+    """One crash of an actor; of the message only its type is kept, as its content may be secret."""
 
-    __slots__ = ("dead_letters", "failed", "handled", "handling", "handling_since", "snapshot")
+    at: datetime
+    generation: int
+    message_type: str
+    error: str
+    traceback: str
+
+
+class Telemetry:
+    """One incarnation's, with counters that go on from its predecessor's.
+
+    `handling` is the type of the message in hand, or a word for what else it does; `handling_since` is monotonic.
+    """
+
+    __slots__ = ("crashes", "failed", "handled", "handling", "handling_since", "snapshot", "thread")
 
     def __init__(self) -> None:
         self.handled = 0
         self.failed = 0
-        self.dead_letters = 0
-        self.handling: str | None = None
+        self.handling: type | str | None = None
         self.handling_since = 0.0
         self.snapshot: Snapshot | None = None
+        self.crashes: deque[CrashRecord] = deque(maxlen=CRASHES_KEPT)
+        self.thread: threading.Thread | None = None
+
+    @property
+    def doing(self) -> str | None:
+        """`handling` as a word."""
+        handling = self.handling
+        return handling.__name__ if isinstance(handling, type) else handling
 
     def successor(self) -> Telemetry:
         """What the next incarnation writes to; what an abandoned one still writes is seen by nobody."""
         fresh = Telemetry()
-        fresh.handled, fresh.failed, fresh.dead_letters = self.handled, self.failed, self.dead_letters
+        fresh.handled, fresh.failed = self.handled, self.failed
         fresh.snapshot = self.snapshot
+        fresh.crashes = self.crashes.copy()
         return fresh

@@ -1,12 +1,14 @@
-"""A supervisor's children, what can happen to them, and what a supervisor can do about it: data only."""
+"""A supervisor's children as they stand: data only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from actors.runtime.child import ChildSpec, start_levels
+from actors.runtime.child import ChildSpec, Kind
+from actors.runtime.events import Reason
+from actors.runtime.flags import Flags, check_child, start_levels
 
 
 class Status(Enum):
@@ -30,9 +32,23 @@ class Phase(Enum):
     STOPPED = "stopped"
 
 
+class Next(Enum):
+    """What a child that is being stopped does then."""
+
+    STAY = "stay down"
+    RENEW = "start again at once"
+    REJOIN = "start again with the others of its group"
+    LEAVE = "be forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One child's standing; `restarts` holds the times of those within its window, oldest first."""
+    """One child's standing.
+
+    `restarts` holds the times of its restarts within their window, oldest first; `streak` counts those that followed
+    each other without a quiet time; `first_attempt` is when the start that is not yet confirmed was first tried.
+    `asked_to_start` and `asked_to_stop` are the tickets of requests that wait for it.
+    """
 
     spec: ChildSpec
     status: Status = Status.WAITING
@@ -40,156 +56,127 @@ class Child:
     since: float = 0.0
     first_attempt: float | None = None
     restarts: tuple[float, ...] = ()
+    restarted_at: float | None = None
     streak: int = 0
     total_restarts: int = 0
+    last_reason: Reason | None = None
     last_error: str | None = None
     last_error_at: float | None = None
+    then: Next = Next.STAY
+    asked_to_start: tuple[int, ...] = ()
+    asked_to_stop: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Children that are restarted together because one of them, the anchor, has to be.
+
+    They stop first, all of them; once they have and the anchor's backoff has `elapsed`, they start, which is `rising`.
+    """
+
+    anchor: str
+    members: frozenset[str]
+    elapsed: bool = False
+    rising: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All children in start order, and why the tree stops if it does."""
+    """All children in start order, what is under way, and why the tree stops if it does.
 
+    `counts` says how many children stand where; `level` is how far a start or a stop of several has come; `restarts`
+    holds the times of the restarts that count for all, oldest first; `forgotten` is the highest generation of a child
+    that is gone, so that a later one of the same name is not taken for it.
+    """
+
+    flags: Flags
     children: Mapping[str, Child]
     levels: tuple[tuple[str, ...], ...]
+    counts: Mapping[Status, int]
     phase: Phase = Phase.STARTING
+    level: int = 0
+    restarts: tuple[float, ...] = ()
+    group: Group | None = None
+    forgotten: int = 0
     exit_code: int = 0
     why: str = ""
 
     @classmethod
-    def of(cls, specs: Sequence[ChildSpec]) -> Tree:
-        """A tree that has not started.
+    def of(cls, flags: Flags, specs: Sequence[ChildSpec], generations: Mapping[str, int] | None = None) -> Tree:
+        """A tree that has not started; `generations` are those that its children's mailboxes have seen already.
 
         Raises:
-            SpecError: as `start_levels`.
+            SpecError: as `start_levels` and `check_child`.
         """
-        return cls({spec.name: Child(spec) for spec in specs}, start_levels(specs))
+        for spec in specs:
+            check_child(flags, spec)
+        seen = generations or {}
+        children = {spec.name: Child(spec, generation=seen.get(spec.name, 0)) for spec in specs}
+        return cls(flags, children, start_levels(flags, specs), {Status.WAITING: len(children)})
 
+    @classmethod
+    def ahead(cls, specs: Sequence[ChildSpec]) -> Tree:
+        """Children whose supervisor has not started, for show."""
+        names = tuple(spec.name for spec in specs)
+        return cls(Flags(), {spec.name: Child(spec) for spec in specs}, (names,), {Status.WAITING: len(names)})
 
-# Events
+    def put(self, *changed: Child) -> Tree:
+        """This tree with those children so."""
+        children, counts = dict(self.children), dict(self.counts)
+        for child in changed:
+            before = children.get(child.spec.name)
+            if before is not None:
+                counts[before.status] -= 1
+            counts[child.status] = counts.get(child.status, 0) + 1
+            children[child.spec.name] = child
+        return replace(self, children=children, counts=counts)
 
+    def add(self, spec: ChildSpec) -> Tree:
+        """This tree with one more child, which starts last and stops first; those of a dynamic one stop together."""
+        levels = self.levels
+        together = self.flags.dynamic and levels
+        levels = ((*levels[0], spec.name),) if together else (*levels, (spec.name,))
+        return replace(self.put(Child(spec, generation=self.forgotten)), levels=levels)
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Start the tree."""
+    def remove(self, name: str) -> Tree:
+        """This tree without the child."""
+        children = dict(self.children)
+        child = children.pop(name)
+        counts = {**self.counts, child.status: self.counts[child.status] - 1}
+        at = next(number for number, level in enumerate(self.levels) if name in level)
+        place = self.levels[at].index(name)
+        left = self.levels[at][:place] + self.levels[at][place + 1 :]
+        return replace(
+            self,
+            children=children,
+            counts=counts,
+            levels=self.levels[:at] + ((left,) if left else ()) + self.levels[at + 1 :],
+            level=self.level if left or at > self.level else self.level - 1,
+            forgotten=max(self.forgotten, child.generation),
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The child's `on_start` returned."""
-
-    name: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """The child could not start; see `StartRefused` for the last two."""
-
-    name: str
-    generation: int
-    error: str
-    exit_code: int = 70
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """The child's thread ended; `error` is None when it ended by itself or was told to."""
-
-    name: str
-    generation: int
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """The child's start, stop or handler exceeded its time."""
-
-    name: str
-    generation: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class BackoffElapsed:
-    """The child's next incarnation may start."""
-
-    name: str
-    generation: int
+    def count(self, *statuses: Status) -> int:
+        """How many children stand in one of those."""
+        return sum(self.counts.get(status, 0) for status in statuses)
 
 
 @dataclass(frozen=True, slots=True)
-class RestartWanted:
-    """The operator wants a fresh incarnation, also of a parked child."""
+class ChildCount:
+    """How many children a supervisor has, in Erlang's terms."""
 
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopWanted:
-    """Stop the tree."""
-
-    why: str
-    exit_code: int
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
 
 
-Event = Begin | Started | StartFailed | Exited | Overdue | BackoffElapsed | RestartWanted | StopWanted
-
-# Effects
-
-
-@dataclass(frozen=True, slots=True)
-class StartChild:
-    """Build and start an incarnation; report `Started`, `StartFailed`, or `Overdue` after its start timeout."""
-
-    name: str
-    generation: int
+def count_children(tree: Tree) -> ChildCount:
+    supervisors = sum(child.spec.kind is Kind.SUPERVISOR for child in tree.children.values())
+    active = tree.count(Status.STARTING, Status.RUNNING, Status.STOPPING)
+    return ChildCount(len(tree.children), active, supervisors, len(tree.children) - supervisors)
 
 
-@dataclass(frozen=True, slots=True)
-class StopChild:
-    """Tell the incarnation to stop; report `Exited`, or `Overdue` after its shutdown time."""
-
-    name: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class AbandonChild:
-    """Take the mailbox from an incarnation whose thread does not end, and count a zombie."""
-
-    name: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class RetireChild:
-    """The child stays down: whatever waits in its mailbox can no longer be delivered."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """Report the event after the delay, seconds; `jitter` is the share of it to add at random."""
-
-    delay_s: float
-    event: BackoffElapsed
-    jitter: float
-
-
-@dataclass(frozen=True, slots=True)
-class TreeUp:
-    """Every child runs or is parked."""
-
-
-@dataclass(frozen=True, slots=True)
-class TreeDown:
-    """Every child is stopped."""
-
-    why: str
-    exit_code: int
-
-
-Effect = StartChild | StopChild | AbandonChild | RetireChild | Schedule | TreeUp | TreeDown
+def which_children(tree: Tree) -> tuple[tuple[str, Status, int], ...]:
+    """All children by name, status and generation, the newest first."""
+    newest_first = [tree.children[name] for level in reversed(tree.levels) for name in reversed(level)]
+    return tuple((child.spec.name, child.status, child.generation) for child in newest_first)

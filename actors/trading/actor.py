@@ -119,7 +119,6 @@ class TradingActor(ServiceActor):
 
     def on_crash(self, message: Any, error: BaseException) -> None:
         if isinstance(message, ExecuteSignal) and not isinstance(error, NotDelivered):
-            self.context.telemetry.dead_letters += 1
             crashed = CrashedOn(message.delivery, self.context.name, describe(error))
             self.context.directory["gateway"].tell_control(crashed)
         else:

@@ -146,7 +146,7 @@ class TestAnswer:
 
         answer(reply, stored())
 
-        assert reply.get(timeout=0) == stored()
+        assert reply.get(0) == stored()
 
     def test_where_there_is_none_it_is_a_refusal(self) -> None:
         reply = Answer()
@@ -154,4 +154,4 @@ class TestAnswer:
         answer(reply, None)
 
         with pytest.raises(SessionNotFound):
-            reply.get(timeout=0)
+            reply.get(0)

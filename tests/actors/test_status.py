@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,12 +12,13 @@ from typing import Any
 import orjson
 import pytest
 
-from actors.runtime.child import Backoff, ChildSpec, GiveUp
+from actors.runtime.child import ChildSpec, GiveUp
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory
 from actors.runtime.tree import Status
+from actors.runtime.zombies import Zombies
 from actors.status import StatusReport, wire_time
-from tests.runtime.kit import WAIT_S, Fail, Grove, ManualClock, Note, Probe, Run, tree, worker
+from tests.runtime.kit import STEADY, WAIT_S, Fail, Grove, ManualClock, Note, Probe, Run, tree, worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def report(grove: Grove) -> StatusReport:
     return StatusReport(
         grove.directory,
         grove.dead_letters,
+        grove.zombies,
         grove.clock,
         "1.2.3",
         ("paper",),
@@ -69,7 +72,7 @@ def service(**documents: dict[str, Any]) -> Iterator[Grove]:
 
     parkable = {"intensity": 0, "give_up": GiveUp.PARK}
     table = [
-        child("database", backoff=Backoff(jitter=0.0)),
+        child("database", backoff=STEADY),
         child("auth", "database"),
         child("health", "auth"),
         child("trading.paper", "health", **parkable),
@@ -121,6 +124,7 @@ class TestDocument:
                 "dead_letters",
                 "handling",
                 "depends_on",
+                "supervisor",
             }
             assert {*child["mailbox"]} == {"depth", "high_water", "capacity", "oldest_age_s"}
         assert children[1]["depends_on"] == ["database"]
@@ -131,7 +135,7 @@ class TestDocument:
 
     def test_before_there_is_a_tree_it_is_starting(self) -> None:
         clock = ManualClock()
-        early = StatusReport(Directory(), DeadLetters(clock), clock, "1", ("paper",), "node 1", clock.now())
+        early = StatusReport(Directory(), DeadLetters(clock), Zombies(), clock, "1", ("paper",), "node 1", clock.now())
 
         document = early.build()
 
@@ -216,7 +220,7 @@ class TestBrokers:
 
             document = report(grove).build()
 
-            assert document["brokers"]["paper"]["state"] == "parked"
+            assert document["brokers"]["paper"]["state"] == "failed"
             assert document["why_not_ready"] == ["trading.paper is parked: ValueError: no session"]
             assert document["state"] == "degraded"
 
@@ -274,11 +278,17 @@ class TestReadiness:
         with service() as grove:
             grove["auth"].tell("nobody handles text")
             grove["auth"].ask(Run(lambda _: None), WAIT_S)
-            grove.directory.zombies = 2
+            over = threading.Event()
+            lost = threading.Thread(target=over.wait, args=(WAIT_S,))
+            lost.start()
+            grove.zombies.add(lost)
 
             document = report(grove).build()
+            over.set()
+            lost.join(WAIT_S)
 
-            assert (document["dead_letters"], document["zombies"]) == (1, 2)
+            assert (document["dead_letters"], document["zombies"]) == (1, 1)
+            assert report(grove).build()["zombies"] == 0
 
 
 def test_times_have_milliseconds_and_a_z() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pykka
 
@@ -17,6 +16,7 @@ from actors.runtime.child import ChildSpec, GiveUp
 from actors.runtime.clock import Clock, SystemClock, Timers
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
+from actors.runtime.flags import Flags
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.telemetry import Telemetry
@@ -70,25 +70,24 @@ __all__ = [
 
 
 class WatchedDirectory(Directory):
-    """Lets a test wait for a state of the tree."""
+    """Lets a test wait for a state of the trees."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
         super().__init__()
+        self.changed = threading.Condition()
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "tree" and value is not None:
-            with self.changed:
-                super().__setattr__(name, value)
-                self.changed.notify_all()
-        else:
-            super().__setattr__(name, value)
+    def publish(self, supervisor: str, tree: Tree) -> None:
+        with self.changed:
+            super().publish(supervisor, tree)
+            self.changed.notify_all()
 
 
 class Grove:
     """A supervisor with its children, on real threads."""
 
-    def __init__(self, specs: list[ChildSpec], probe: Probe, clock: Clock, timers: Timers) -> None:
+    def __init__(
+        self, specs: list[ChildSpec], probe: Probe, clock: Clock, timers: Timers, flags: Flags | None = None
+    ) -> None:
         self.probe = probe
         self.clock = clock
         self.timers = timers
@@ -99,8 +98,9 @@ class Grove:
         self._down: tuple[str, int] | None = None
         self._ended = threading.Event()
         surroundings = Surroundings(self.directory, self.dead_letters, timers, clock)
+        self.zombies = surroundings.zombies
         context = Context("supervisor", 0, self.supervisor, surroundings, None)
-        self._actor = Supervisor(context, specs, self._note_down)
+        self._actor = Supervisor(context, specs, flags, on_down=self._note_down)
 
     def __getitem__(self, name: str) -> Handle:
         return self.directory[name]
@@ -157,7 +157,7 @@ class Grove:
         return [thread for thread in threading.enumerate() if thread.name == name]
 
     def restart(self, name: str) -> None:
-        self.supervisor.ask(RestartChild(name), WAIT_S)
+        self.supervisor.ask(RestartChild(name, even_running=True), WAIT_S)
 
     def stop(self) -> tuple[str, int]:
         """Stop the tree as an operator would; returns the reason and the exit code."""
@@ -178,12 +178,15 @@ class Grove:
 
 
 @contextmanager
-def tree(*specs: ChildSpec, probe: Probe, real_time: bool = False, wait: bool = True) -> Iterator[Grove]:
+def tree(
+    *specs: ChildSpec, probe: Probe, flags: Flags | None = None, real_time: bool = False, wait: bool = True
+) -> Iterator[Grove]:
     """A running tree under a manual clock; on the way out all is stopped and no thread is left behind.
 
     Args:
         specs: the children.
         probe: gets what they tell.
+        flags: of their supervisor.
         real_time: run on the machine's clock.
         wait: return only when every child runs or is parked.
     """
@@ -197,7 +200,7 @@ def tree(*specs: ChildSpec, probe: Probe, real_time: bool = False, wait: bool = 
     else:
         clock = manual = ManualClock()
         timers = ManualTimers(manual)
-    grove = Grove(list(specs), probe, clock, timers)
+    grove = Grove(list(specs), probe, clock, timers, flags)
     try:
         grove.launch()
         if wait:

@@ -6,31 +6,31 @@ from typing import Any
 
 from actors.runtime import supervision
 from actors.runtime.child import Backoff, ChildSpec
-from actors.runtime.tree import (
+from actors.runtime.events import (
+    Answer,
     BackoffElapsed,
     Begin,
-    Child,
     Effect,
     Event,
     Exited,
+    Launch,
     Overdue,
-    Phase,
+    Reason,
     RestartWanted,
     Schedule,
-    StartChild,
     Started,
     StartFailed,
-    Status,
     StopWanted,
-    Tree,
 )
+from actors.runtime.flags import Flags
+from actors.runtime.tree import Child, Phase, Status, Tree
 
 STEADY = Backoff(jitter=0.0)
 
 
 def spec(name: str, *depends_on: str, **fields: Any) -> ChildSpec:
     """A child that is never built."""
-    return ChildSpec(name, _never, depends_on, **{"backoff": STEADY, **fields})
+    return ChildSpec(name, _never, depends_on, **{"backoff": STEADY, "intensity": 5, **fields})
 
 
 def _never(_: Any) -> Any:
@@ -40,17 +40,17 @@ def _never(_: Any) -> Any:
 class Machine:
     """A tree, the time, and everything that followed so far."""
 
-    def __init__(self, *specs: ChildSpec) -> None:
-        self.tree = Tree.of(specs)
+    def __init__(self, *specs: ChildSpec, flags: Flags | None = None) -> None:
+        self.tree = Tree.of(flags or Flags(), specs)
         self.now = 100.0
 
     @classmethod
-    def up(cls, *specs: ChildSpec) -> Machine:
+    def up(cls, *specs: ChildSpec, flags: Flags | None = None) -> Machine:
         """One whose children all run."""
-        machine = cls(*specs)
+        machine = cls(*specs, flags=flags)
         effects = machine.begin()
         while machine.tree.phase is Phase.STARTING:
-            started = [effect.name for effect in effects if isinstance(effect, StartChild)]
+            started = [effect.name for effect in effects if isinstance(effect, Launch)]
             effects = [one for name in started for one in machine.started(name)]
         return machine
 
@@ -77,7 +77,9 @@ class Machine:
         return self.feed(StartFailed(name, self.child(name).generation, error, exit_code, retryable))
 
     def exited(self, name: str, error: str | None = None) -> list[Effect]:
-        return self.feed(Exited(name, self.child(name).generation, error))
+        """The child ended by itself, or, if there is an error, by a crash."""
+        reason = Reason.NORMAL if error is None else Reason.CRASH
+        return self.feed(Exited(name, self.child(name).generation, reason, error))
 
     def crashed(self, name: str) -> list[Effect]:
         return self.exited(name, "ValueError: boom")
@@ -89,7 +91,9 @@ class Machine:
         return self.feed(BackoffElapsed(name, self.child(name).generation))
 
     def restart(self, name: str) -> list[Effect]:
-        return self.feed(RestartWanted(name))
+        """As the operator does; the answer, which comes at once, is left out."""
+        effects = self.feed(RestartWanted(name, even_running=True))
+        return [effect for effect in effects if not isinstance(effect, Answer)]
 
     def stop(self) -> list[Effect]:
         return self.feed(StopWanted("asked", 0))

@@ -94,7 +94,7 @@ class TestAsk:
 
             assert grove["a"].ask(Ping(), WAIT_S) == "a"
             assert grove.dead_letters.counts() == {("a", "unknown type"): 2}
-            assert grove["a"].telemetry.dead_letters == 2
+            assert grove["a"].dead_letters == 2
 
     def test_a_full_mailbox_refuses_at_once(self, probe: Probe) -> None:
         with tree(worker(probe, "a", mailbox_capacity=1), probe=probe) as grove:

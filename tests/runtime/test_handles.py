@@ -92,7 +92,7 @@ class TestPost:
         with tree(worker(probe, "a"), probe=probe) as grove:
             assert grove["a"].post(Note(7), answer)
 
-            assert answer.get(timeout=WAIT_S) == 7
+            assert answer.get(WAIT_S) == 7
 
     def test_a_refusal_asks_for_another_try(self, probe: Probe) -> None:
         answer = Answer()
@@ -103,7 +103,7 @@ class TestPost:
 
             assert grove["a"].post(Note(7), answer) is Admission.CLOSED
             with pytest.raises(TryAgain, match="a: mailbox closed"):
-                answer.get(timeout=WAIT_S)
+                answer.get(WAIT_S)
 
     def test_an_answer_is_given_once(self) -> None:
         answer = Answer()
@@ -112,7 +112,7 @@ class TestPost:
         answer.complete(2)
         answer.fail(DomainError("no"))
 
-        assert answer.get(timeout=0) == 1
+        assert answer.get(0) == 1
 
 
 class TestDirectory:

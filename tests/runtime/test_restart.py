@@ -128,7 +128,7 @@ class TestRestart:
             assert grove.dead_letters.counts() == {("a", "refused"): 1}
 
     def test_no_sooner_than_its_backoff_says(self, probe: Probe) -> None:
-        with tree(worker(probe, "a", intensity=9, backoff=Backoff(1, 3, 0.0, 60)), probe=probe) as grove:
+        with tree(worker(probe, "a", intensity=9, backoff=Backoff(1, 2, 3, 0.0, 60)), probe=probe) as grove:
             for generation, delay_s in ((1, 1), (2, 2), (3, 3), (4, 3)):
                 crash(grove["a"])
                 grove.until_status("a", Status.RESTARTING, generation)
@@ -138,7 +138,7 @@ class TestRestart:
                 grove.until_status("a", Status.RUNNING, generation + 1)
 
     def test_jitter_only_ever_adds_to_it(self, probe: Probe) -> None:
-        with tree(worker(probe, "a", backoff=Backoff(1, 3, 0.5, 60)), probe=probe) as grove:
+        with tree(worker(probe, "a", backoff=Backoff(1, 2, 3, 0.5, 60)), probe=probe) as grove:
             crash(grove["a"])
             grove.until_status("a", Status.RESTARTING)
             grove.advance(0.99)

@@ -158,7 +158,7 @@ class TestStartFailure:
         with tree(spec, probe=probe, wait=False) as grove:
             probe.expect_all(Up("a"))
             grove.advance(3)
-            grove.advance(0.05)
+            grove.advance(0.1)
             grove.until_status("a", Status.RUNNING, generation=2)
             release.set()
 
@@ -172,7 +172,7 @@ class TestStartFailure:
         with tree(
             worker(probe, "a", start=refusing, start_retry_s=60, backoff=STEADY), probe=probe, wait=False
         ) as grove:
-            for generation, delay_s in ((1, 0.05), (2, 0.1), (3, 0.2)):
+            for generation, delay_s in ((1, 0.1), (2, 0.2), (3, 0.4)):
                 grove.until_status("a", Status.RESTARTING, generation)
                 grove.advance(delay_s)
             grove.until_status("a", Status.RUNNING, 4)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import pytest
 
 from actors.runtime.child import GiveUp
-from actors.runtime.tree import (
-    AbandonChild,
+from actors.runtime.events import (
+    Abandon,
     BackoffElapsed,
     Exited,
-    Phase,
-    RetireChild,
-    StartChild,
+    Halt,
+    Launch,
+    Retire,
     Started,
     StartFailed,
-    Status,
-    StopChild,
     TreeDown,
     TreeUp,
 )
+from actors.runtime.tree import Phase, Status
 from tests.runtime.machine import Machine, schedule, spec
 
 
@@ -29,14 +28,14 @@ class TestStart:
     def test_the_children_of_a_level_start_together_in_the_order_of_the_table(self) -> None:
         machine = Machine(spec("c"), spec("a"), spec("b", "a"))
 
-        assert machine.begin() == [StartChild("c", 1), StartChild("a", 1)]
+        assert machine.begin() == [Launch("c", 1), Launch("a", 1)]
 
     def test_a_level_waits_for_every_acknowledgement_of_the_one_before(self) -> None:
         machine = Machine(spec("a"), spec("b"), spec("c", "a"))
         machine.begin()
 
         assert machine.started("a") == []
-        assert machine.started("b") == [StartChild("c", 1)]
+        assert machine.started("b") == [Launch("c", 1)]
         assert machine.started("c") == [TreeUp()]
         assert machine.tree.phase is Phase.RUNNING
 
@@ -49,7 +48,7 @@ class TestStart:
 
         assert machine.started("b") == []
         machine.backoff_elapsed("a")
-        assert machine.started("a") == [StartChild("c", 1)]
+        assert machine.started("a") == [Launch("c", 1)]
 
     def test_an_acknowledgement_of_an_older_generation_counts_for_nothing(self) -> None:
         machine = Machine(spec("a"))
@@ -65,15 +64,15 @@ class TestStartFailure:
         machine.begin()
         machine.started("a")
 
-        assert machine.start_failed("b", "schema is old", 78) == [StopChild("a", 1)]
+        assert machine.start_failed("b", "schema is old", 78) == [Halt("a", 1)]
         assert machine.exited("a") == [TreeDown("b did not start: schema is old", 78)]
-        assert machine.status("c") is Status.WAITING
+        assert machine.status("c") is Status.STOPPED
 
     def test_a_sibling_that_is_still_starting_is_stopped_too(self) -> None:
         machine = Machine(spec("a"), spec("b"))
         machine.begin()
 
-        assert machine.start_failed("a") == [StopChild("b", 1)]
+        assert machine.start_failed("a") == [Halt("b", 1)]
         assert machine.started("b") == []
         assert machine.exited("b") == [TreeDown("a did not start: no", 70)]
 
@@ -88,7 +87,7 @@ class TestStartFailure:
         machine = Machine(spec("a", start_failure=GiveUp.PARK), spec("b", "a"))
         machine.begin()
 
-        assert machine.start_failed("a", "no session") == [RetireChild("a"), StartChild("b", 1)]
+        assert machine.start_failed("a", "no session") == [Retire("a"), Launch("b", 1)]
         assert machine.started("b") == [TreeUp()]
         assert machine.statuses() == {"a": Status.PARKED, "b": Status.RUNNING}
         assert machine.child("a").last_error == "no session"
@@ -99,7 +98,7 @@ class TestStartFailure:
 
         effects = machine.overdue("a", "start")
 
-        assert effects == [AbandonChild("a", 1), TreeDown("a did not start: start exceeded 3 s", 69)]
+        assert effects == [Abandon("a", 1), TreeDown("a did not start: start exceeded 3 s", 69)]
 
     def test_a_start_that_was_acknowledged_in_time_is_not_overdue(self) -> None:
         machine = Machine.up(spec("a"))
@@ -111,7 +110,7 @@ class TestStartFailure:
         machine.begin()
 
         assert machine.start_failed("a", retryable=True) == [schedule("a", 0.05)]
-        assert machine.backoff_elapsed("a") == [StartChild("a", 2)]
+        assert machine.backoff_elapsed("a") == [Launch("a", 2)]
         machine.now += 9.9
         assert machine.start_failed("a", retryable=True) == [schedule("a", 0.1, 2)]
         machine.backoff_elapsed("a")
@@ -166,10 +165,10 @@ class TestStop:
     def test_it_is_the_exact_reverse_of_the_start(self) -> None:
         machine = Machine.up(spec("a"), spec("b", "a"), spec("c", "a"), spec("d", "b", "c"))
 
-        assert machine.stop() == [StopChild("d", 1)]
-        assert machine.exited("d") == [StopChild("b", 1), StopChild("c", 1)]
+        assert machine.stop() == [Halt("d", 1)]
+        assert machine.exited("d") == [Halt("b", 1), Halt("c", 1)]
         assert machine.exited("c") == []
-        assert machine.exited("b") == [StopChild("a", 1)]
+        assert machine.exited("b") == [Halt("a", 1)]
         assert machine.exited("a") == [TreeDown("asked", 0)]
         assert machine.tree.phase is Phase.STOPPED
 
@@ -184,7 +183,7 @@ class TestStop:
         machine = Machine.up(spec("a"), spec("b", "a"))
         machine.stop()
 
-        assert machine.overdue("b", "stop") == [AbandonChild("b", 1), StopChild("a", 1)]
+        assert machine.overdue("b", "stop") == [Abandon("b", 1), Halt("a", 1)]
 
     def test_a_restart_under_way_is_called_off(self) -> None:
         machine = Machine.up(spec("a"))
@@ -197,7 +196,7 @@ class TestStop:
         machine = Machine(spec("a"), spec("b", "a"))
         machine.begin()
 
-        assert machine.stop() == [StopChild("a", 1)]
+        assert machine.stop() == [Halt("a", 1)]
         assert machine.started("a") == []
         assert machine.exited("a") == [TreeDown("asked", 0)]
 

@@ -12,7 +12,7 @@ from actors.runtime.cell import Context
 from actors.runtime.child import Backoff, ChildSpec
 from tests.runtime.manual import WAIT_S, Probe
 
-STEADY = Backoff(jitter=0.0)
+STEADY = Backoff(first_s=0.05, min_s=0.1, jitter=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def worker(
     **fields: Any,
 ) -> ChildSpec:
     """A child of that name; the hooks run in its `on_start`, `on_stop` and `on_exit`."""
-    return ChildSpec(name, lambda context: Worker(context, probe, start, stop, leave), **fields)
+    return ChildSpec(name, lambda context: Worker(context, probe, start, stop, leave), **{"intensity": 5, **fields})
 
 
 def raising(error: BaseException) -> Callable[[Worker], None]:

@@ -13,7 +13,7 @@ from tests.conftest import execute, with_database
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
-CHILDREN = ["control", "database", "auth", "health", "trading.paper", "gateway"]
+CHILDREN = ["control", "database", "auth", "health", "brokers", "trading.paper", "gateway"]
 
 
 def test_children_start_in_order_and_stop_in_reverse(daemon: Daemon) -> None:
