@@ -1,0 +1,1 @@
+"""The actor runtime beside plain pykka."""
