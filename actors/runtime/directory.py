@@ -202,12 +202,16 @@ class Directory:
             self.supervisors = {**self.supervisors, name: supervisor}
             return handle
 
-    def leave(self, names: Iterable[str]) -> None:
-        """Free the names."""
-        gone = set(names)
+    def leave(self, name: str) -> None:
+        """Free a child's name, and those of its own children."""
         with self._writing:
+            gone = {name}
+            for child, owner in self.supervisors.items():
+                if owner.name in gone:
+                    gone.add(child)
             self.handles = {name: handle for name, handle in self.handles.items() if name not in gone}
             self.supervisors = {name: owner for name, owner in self.supervisors.items() if name not in gone}
+            self.trees = {name: tree for name, tree in self.trees.items() if name not in gone}
 
     def publish(self, supervisor: str, tree: Tree) -> None:
         """Show a supervisor's children as they stand now."""

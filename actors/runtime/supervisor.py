@@ -12,7 +12,7 @@ from typing import Any
 
 from pykka.messages import _ActorStop
 
-from actors.errors import ChildRefused, StartRefused
+from actors.errors import ChildRefused, SpecError, StartRefused
 from actors.messages import (
     ChildEvent,
     CountChildren,
@@ -115,7 +115,7 @@ class Supervisor(ServiceActor):
                 ChildEvent: lambda message: self._step(message.event),
                 InspectChildren: self._inspect,
                 StopTree: lambda message: self._step(StopWanted(message.why, message.exit_code)),
-                StartChild: lambda message: self._request(lambda ticket: StartWanted(message.spec, ticket)),
+                StartChild: self._start_child,
                 TerminateChild: lambda message: self._request(lambda ticket: TerminateWanted(message.name, ticket)),
                 DeleteChild: lambda message: self._request(lambda ticket: DeleteWanted(message.name, ticket)),
                 RestartChild: lambda message: self._request(
@@ -138,8 +138,7 @@ class Supervisor(ServiceActor):
         """End the children, should any be left after a crash of this supervisor, last ones first."""
         if self.tree.phase is Phase.STOPPED:
             return
-        for name in [name for level in reversed(self.tree.levels) for name in reversed(level)]:
-            cell = self._cells[name]
+        for cell in reversed(self._cells.values()):
             if cell.thread is not None and cell.thread.is_alive():
                 cell.tell_to_stop(cell.handle.mailbox.generation)
                 cell.thread.join(min(cell.spec.stop_within_s, LAST_WAIT_S))
@@ -196,11 +195,10 @@ class Supervisor(ServiceActor):
                 child = self.tree.children.get(name)
                 self.log.error("abandoned", child=name, error=child.last_error if child else None)
                 self._count_zombies()
-            case Add(spec):
-                self._cells[spec.name] = self._cell(spec)
+            case Add():
+                pass  # its place was made when it was asked for, as its name might have been taken
             case Forget(name):
-                self._cells.pop(name).handle.retire("forgotten")
-                self.context.directory.leave([name])
+                self._forget(name)
             case Retire(name):
                 self._retire(name)
             case Schedule(delay_s, event, jitter):
@@ -261,6 +259,26 @@ class Supervisor(ServiceActor):
         return cell
 
     # Requests
+
+    def _start_child(self, message: StartChild) -> Any:
+        spec = message.spec
+        if not isinstance(spec, ChildSpec):
+            raise ChildRefused(str(spec), Outcome.INVALID, "it is none")
+        if spec.name in self._cells:
+            return self._request(lambda ticket: StartWanted(spec, ticket))
+        try:
+            self._cells[spec.name] = self._cell(spec)
+        except SpecError as error:
+            raise ChildRefused(spec.name, Outcome.ALREADY_STARTED, str(error)) from error
+        try:
+            return self._request(lambda ticket: StartWanted(spec, ticket))
+        finally:
+            if spec.name not in self.tree.children and spec.name in self._cells:
+                self._forget(spec.name)
+
+    def _forget(self, name: str) -> None:
+        self._cells.pop(name).handle.retire("forgotten")
+        self.context.directory.leave(name)
 
     def _request(self, event: Callable[[int], Event]) -> Any:
         ticket = next(self._tickets)
