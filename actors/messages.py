@@ -15,7 +15,7 @@ from actors.rows import (
     DeadLetterRow,
     InboxRow,
     OutboundMessage,
-    PortfolioRow,
+    PortfolioState,
     SessionInvalidationRow,
     SessionRow,
     TradingEventRow,
@@ -266,7 +266,7 @@ class CommitUnit:
     broker: str | None = None
     books_token: int | None = None
     events: tuple[TradingEventRow, ...] = ()
-    portfolio: PortfolioRow | None = None
+    portfolio: PortfolioState | None = None
     session: SessionRow | None = None
     invalidation: SessionInvalidationRow | None = None
     dead_letter: DeadLetterRow | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,19 @@ class PortfolioRow:
     cash: Decimal
     snapshot_time: datetime
 
+    def as_row(self) -> Self:
+        """Itself: a row is a state too."""
+        return self
+
+
+class PortfolioState(Protocol):
+    """Books that become a row only if no newer ones of the same commit take their place."""
+
+    @property
+    def portfolio_id(self) -> str: ...
+
+    def as_row(self) -> PortfolioRow: ...
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -86,6 +99,7 @@ class DeadLetterRow:
     stream_seq: int | None
     payload: bytes = field(repr=False)
     headers: dict[str, str] | None
+    stored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

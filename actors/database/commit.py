@@ -107,7 +107,7 @@ def coalesce(units: Sequence[CommitUnit]) -> Effects:
             sessions[row.user_id] = row
     return Effects(
         events=tuple(event for unit in units for event in unit.events),
-        portfolios=tuple(portfolios[key] for key in sorted(portfolios)),
+        portfolios=tuple(portfolios[key].as_row() for key in sorted(portfolios)),
         sessions=tuple(sessions[key] for key in sorted(sessions)),
         invalidations=tuple(unit.invalidation for unit in units if unit.invalidation),
         dead_letters=tuple(unit.dead_letter for unit in units if unit.dead_letter),

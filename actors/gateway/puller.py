@@ -112,14 +112,14 @@ class Puller:
             self.in_flight += 1
             self._in_flight_bytes += len(message.data)
             return
-        status = (message.headers or {}).get("Status")
-        full = status == "409" and "MaxBytes" in (message.headers or {}).get("Description", "")
-        if full or status in {"404", "408"}:
+        status, description = (message.headers or {}).get("Status"), (message.headers or {}).get("Description", "")
+        over = status == "409" and any(reason in description for reason in ("MaxBytes", "Batch Completed"))
+        if over or status in {"404", "408"}:
             unfilled = int((message.headers or {}).get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
             await self._pull()
         elif status is not None and status != "100":
-            self._log.info("pull refused", status=status, reason=(message.headers or {}).get("Description"))
+            self._log.info("pull refused", status=status, reason=description)
             self._broken.set()
 
     def _flush(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -34,15 +34,15 @@ from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
 from actors.runtime.mailbox import Letter
 from actors.trading.events import Recorded, record_execution
-from actors.trading.money import wire
+from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
     Portfolio,
+    Snapshot,
     UnreadablePortfolio,
     apply,
     from_record,
     mark,
     open_portfolio,
-    to_row,
 )
 
 STANDBY_EVERY_S = 3.0
@@ -96,6 +96,7 @@ class TradingActor(ServiceActor):
         self._owner: str | None = None
         self._epoch: int | None = None
         self._signal_at: float | None = None
+        self._changed = False
         self.handles(
             {
                 ExecuteSignal: self._execute,
@@ -108,14 +109,22 @@ class TradingActor(ServiceActor):
             }
         )
 
+    def on_letters(self, letters: deque[Letter]) -> bool:
+        try:
+            return super().on_letters(letters)
+        finally:
+            self._show()
+
     def on_start(self) -> None:
         if self.context.generation > 1:
             self._ask_for_ticks()
         self._open_books()
+        self._show()
 
     def on_stop(self) -> None:
         self._state = "stopped"
-        self._publish()
+        self._changed = True
+        self._show()
 
     def on_crash(self, message: Any, error: BaseException) -> None:
         if isinstance(message, ExecuteSignal) and not isinstance(error, NotDelivered):
@@ -138,7 +147,7 @@ class TradingActor(ServiceActor):
         self._token = None
         if not self.context.directory["database"].tell(OpenBooks(self._broker.name, self.context.name)):
             raise StartRefused("the database's mailbox is full", retryable=True)
-        self._publish()
+        self._changed = True
 
     def _opened(self, message: BooksOpened) -> None:
         try:
@@ -156,7 +165,7 @@ class TradingActor(ServiceActor):
             self._decide(waiting)
         self.context.resume()
         self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name))
-        self._publish()
+        self._changed = True
 
     def _held(self, message: BooksHeld) -> None:
         """Stand by: what was not yet durable is the other process's to handle, and JetStream keeps it."""
@@ -168,7 +177,7 @@ class TradingActor(ServiceActor):
         self._pending.clear()
         self._again.clear()
         self.context.after(STANDBY_EVERY_S, ReopenBooks())
-        self._publish()
+        self._changed = True
 
     def _release_all(self) -> None:
         """Give everything that is not yet durable back to its stream, for whoever acts for the broker now."""
@@ -196,26 +205,27 @@ class TradingActor(ServiceActor):
             self._signal_at = self.context.clock.monotonic()
             self._decide(message)
             self._pending[signal_id] = message
-            self._publish()
+            self._changed = True
 
     def _decide(self, message: ExecuteSignal) -> None:
         """Execute the signal on the books in memory and send what it leaves behind to the writer."""
         signal, delivery = message.signal, message.delivery
         now = self.context.clock.now()
-        execution = self._broker.execute(signal, self._prices.get(signal.instrument_token), now)
-        portfolio = self._portfolio(signal.strategy_id)
-        for fill in execution.fills:
-            portfolio = apply(portfolio, fill)
-        events = record_execution(signal, execution, portfolio, now)
+        with exact():
+            execution = self._broker.execute(signal, self._prices.get(signal.instrument_token), now)
+            portfolio = self._portfolio(signal.strategy_id)
+            for fill in execution.fills:
+                portfolio = apply(portfolio, fill)
+            events = record_execution(signal, execution, portfolio, now)
         unit = CommitUnit(
             consumer=delivery.consumer,
             message_id=signal.signal_id,
             delivery=delivery,
             broker=self._broker.name,
             books_token=self._token,
-            events=tuple(as_row(signal, event) for event in events),
-            portfolio=to_row(portfolio, now) if execution.fills else None,
-            outbound=tuple(as_message(event) for event in events),
+            events=tuple([as_row(signal, event) for event in events]),
+            portfolio=Snapshot(portfolio, now) if execution.fills else None,
+            outbound=tuple([as_message(event) for event in events]),
         )
         self._tell(unit)
         self._portfolios[signal.strategy_id] = portfolio
@@ -236,7 +246,7 @@ class TradingActor(ServiceActor):
                 self._tell(CommitUnit(delivery.consumer, signal_id, delivery))
         while len(self._committed) > REMEMBERED:
             self._committed.popitem(last=False)
-        self._publish()
+        self._changed = True
 
     def _ticks(self, message: Ticks) -> None:
         prices = {tick.instrument_token: tick.last_price for tick in message.ticks}
@@ -244,9 +254,12 @@ class TradingActor(ServiceActor):
         for strategy_id, portfolio in self._portfolios.items():
             if not prices.keys().isdisjoint(portfolio.positions):
                 self._portfolios[strategy_id] = mark(portfolio, prices)
-        self._publish()
+        self._changed = True
 
-    def _publish(self) -> None:
+    def _show(self) -> None:
+        if not self._changed:
+            return
+        self._changed = False
         self.context.publish(
             BrokerSnapshot(
                 self._state,

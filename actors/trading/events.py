@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from actors.trading.money import exact, wire
@@ -51,9 +52,11 @@ def record_execution(signal: Signal, execution: Execution, portfolio: Portfolio,
     return tuple(_record(signal, execution, portfolio, now))
 
 
+@lru_cache(maxsize=64)
 def wire_time(moment: datetime) -> str:
     """An aware time as it stands in JSON: UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _record(signal: Signal, execution: Execution, portfolio: Portfolio, now: datetime) -> Iterator[Recorded]:

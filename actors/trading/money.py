@@ -7,7 +7,7 @@ admits, and which raises `decimal.Inexact` instead of rounding. The only deliber
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from decimal import (
     ROUND_HALF_EVEN,
     Context,
@@ -17,6 +17,7 @@ from decimal import (
     Inexact,
     InvalidOperation,
     Overflow,
+    getcontext,
     localcontext,
 )
 
@@ -30,12 +31,13 @@ _EXACT = Context(
     rounding=ROUND_HALF_EVEN,
     traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, FloatOperation],
 )
+_STAY = nullcontext()
 _ROUNDED = Context(prec=100, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
-def exact() -> AbstractContextManager[Context]:
-    """The context of this thread in which decimals are exact or `decimal.Inexact` is raised."""
-    return localcontext(_EXACT)
+def exact() -> AbstractContextManager[Context | None]:
+    """The context of this thread in which decimals are exact or `decimal.Inexact` is raised; it costs little inside."""
+    return _STAY if getcontext().traps[Inexact] else localcontext(_EXACT)
 
 
 def share(amount: Decimal, part: int, whole: int) -> Decimal:

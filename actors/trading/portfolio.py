@@ -140,6 +140,21 @@ def mark(portfolio: Portfolio, prices: Mapping[int, Decimal]) -> Portfolio:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A portfolio at a time, to be stored."""
+
+    portfolio: Portfolio
+    taken_at: datetime
+
+    @property
+    def portfolio_id(self) -> str:
+        return self.portfolio.portfolio_id
+
+    def as_row(self) -> PortfolioRow:
+        return to_row(self.portfolio, self.taken_at)
+
+
 def to_row(portfolio: Portfolio, snapshot_time: datetime) -> PortfolioRow:
     """The portfolio as a row of `portfolio_snapshots`; `from_record` reads it back without loss."""
     with exact():

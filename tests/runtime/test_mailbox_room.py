@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 
@@ -105,45 +106,49 @@ def test_a_letter_in_hand_takes_no_room_and_one_that_is_borrowed_does() -> None:
     assert room(mailbox) == 2
 
 
-def test_no_letter_is_lost_or_seen_twice_with_four_senders_and_takers_that_are_abandoned_again_and_again() -> None:
-    mailbox, seen, each = Mailbox(500), [], 3000
-    done = threading.Event()
+class Crowd:
+    """Senders, and takers each of whom is abandoned after a moment."""
 
-    def serve(generation: int) -> None:
-        try:
-            while loan := mailbox.lend(128, generation):
-                while loan:
-                    try:
-                        seen.append(loan.popleft().message)
-                    except IndexError:
-                        break
-        except Abandoned:
-            return
+    def __init__(self, mailbox: Mailbox, senders: int, each: int) -> None:
+        self.mailbox, self.senders, self.each = mailbox, senders, each
+        self.seen: list[object] = []
+        self._done = threading.Event()
 
-    def send(who: int) -> None:
-        for number in range(each):
-            while not mailbox.offer(Letter((who, number))):
-                assert mailbox.depth() <= 500
+    def act(self, who: int) -> None:
+        if who < self.senders:
+            self._send(who)
+        else:
+            self._replace_takers()
 
-    def act(who: int) -> None:
-        if who < 4:
-            send(who)
-            return
-        generation = 0
-        takers = []
-        while not done.is_set() or mailbox.depth():
-            generation += 1
-            mailbox.hand_over(generation)
-            takers.append(threading.Thread(target=serve, args=(generation,)))
+    def _send(self, who: int) -> None:
+        for number in range(self.each):
+            while not self.mailbox.offer(Letter((who, number))):
+                assert self.mailbox.depth() <= 500
+
+    def _replace_takers(self) -> None:
+        takers: list[threading.Thread] = []
+        while len(self.seen) < self.senders * self.each:
+            generation = len(takers) + 1
+            self.mailbox.hand_over(generation)
+            takers.append(threading.Thread(target=self._take, args=(generation,)))
             takers[-1].start()
-            done.wait(0.002)
-            if len(seen) >= 4 * each:
-                done.set()
-        mailbox.close()
+            self._done.wait(0.002)
+        self.mailbox.close()
         for taker in takers:
             taker.join(WAIT_S)
             assert not taker.is_alive()
 
-    race(5, act)
+    def _take(self, generation: int) -> None:
+        with contextlib.suppress(Abandoned):
+            while loan := self.mailbox.lend(128, generation):
+                with contextlib.suppress(IndexError):
+                    while True:
+                        self.seen.append(loan.popleft().message)
 
-    assert len(seen) == len(set(seen)) == 4 * each
+
+def test_no_letter_is_lost_or_seen_twice_however_often_the_taker_is_abandoned() -> None:
+    crowd = Crowd(Mailbox(500), senders=4, each=3000)
+
+    race(5, crowd.act)
+
+    assert len(crowd.seen) == len(set(crowd.seen)) == 12_000

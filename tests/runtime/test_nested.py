@@ -129,7 +129,7 @@ def test_one_that_is_stuck_is_abandoned_with_its_children_who_are_fenced(probe: 
         late.open()
         stuck.open()
         assert grove["one"].ask(Note("after"), WAIT_S) == "after"
-        assert [event for event in probe.pending() if isinstance(event, Noted)][0].value == "after"
+        assert next(event for event in probe.pending() if isinstance(event, Noted)).value == "after"
 
 
 def _stuck_spec(gate: Gate) -> ChildSpec:

@@ -59,6 +59,14 @@ def test_a_signal_becomes_rows_books_and_messages(daemon: Daemon, database_url: 
     assert filled["causation_id"] == sent["id"]
 
 
+def test_a_crowd_is_pulled_without_a_refusal(daemon: Daemon, streams_url: str) -> None:
+    """The server ends each request for many at once with a status of its own, which is no fault."""
+    streams.publish(streams_url, "paper.signals.validated", a_crowd(3000))
+
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 9000, 60)
+    assert "pull refused" not in daemon.log()
+
+
 def test_a_market_order_without_a_price_fills_at_the_last_tick(daemon: Daemon, streams_url: str) -> None:
     streams.publish(streams_url, "market.ticks", [streams.tick(7, "250"), streams.tick(7, "200")])
     eventually(lambda: daemon.child("trading.paper")["handled"] >= 2)
