@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from actors.database.commit import Plan, decode_outbox, poisoned
 from actors.database.leases import Leases
+from actors.database.replay import purge, replay
 from actors.database.snapshot import DatabaseSnapshot
 from actors.database.transaction import Written, write
 from actors.errors import StartRefused, TryAgain
@@ -21,11 +22,14 @@ from actors.messages import (
     OutboxBatch,
     OutboxLoaded,
     OutboxPublished,
+    PurgeDeadLetters,
     RenewLeases,
+    ReplayDeadLetter,
     RetryCommit,
     SessionsStored,
     UnitsCommitted,
 )
+from actors.rows import OutboundMessage
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 from actors.runtime.mailbox import Letter
@@ -48,7 +52,7 @@ class DatabaseActor(ServiceActor):
     """The writer.
 
     Owns: the one writing connection, the tokens of open books, the leases of this process.
-    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`.
+    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`.
     Sends: `Committed` to the gateway, `UnitsCommitted` and `BooksInvalidated` to the brokers, `SessionsStored` to auth.
     On failure: restarted; every broker is told to open its books again. While the server is away it parks: the batch
     in hand is kept, the mailbox is suspended, and the same batch is tried again, so the inbox settles what an
@@ -73,6 +77,7 @@ class DatabaseActor(ServiceActor):
         self._migrate = migrate
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000)
         self._parked: list[CommitUnit] = []
+        self._published: list[str] = []
         self._retry_s = RETRY_MIN_S
         self._commits = 0
         self._dead_letters = 0
@@ -85,7 +90,9 @@ class DatabaseActor(ServiceActor):
             {
                 OpenBooks: self._parking(self._open_books),
                 GetOutbox: self._parking(self._get_outbox),
-                OutboxPublished: self._parking(self._outbox_published),
+                OutboxPublished: self._outbox_published,
+                ReplayDeadLetter: self._or_again(self._replay),
+                PurgeDeadLetters: self._or_again(self._purge),
                 RetryCommit: self._retry,
                 RenewLeases: self._renew,
             }
@@ -115,10 +122,10 @@ class DatabaseActor(ServiceActor):
         units = [message for message in left if isinstance(message, CommitUnit)]
         if units and not self._parked:
             self._commit(units)
-        published = [one for message in left if isinstance(message, OutboxPublished) for one in message.ids]
+        self._published += [one for message in left if isinstance(message, OutboxPublished) for one in message.ids]
         try:
             with self._database.writer_unit() as work:
-                work.outbox.delete(published)
+                work.outbox.delete(self._published)
                 work.commit()
             self._leases.give_back()
         except (Unavailable, Conflict) as error:
@@ -146,6 +153,8 @@ class DatabaseActor(ServiceActor):
                 return False
             if self.context.mailbox.interrupts:
                 return True
+        if self._published and not self.context.mailbox.depth():
+            self._drop_published()
         return True
 
     def _measured(self, units: list[CommitUnit]) -> None:
@@ -179,11 +188,36 @@ class DatabaseActor(ServiceActor):
 
         return handle
 
+    def _or_again(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """A handler for somebody who waits: with the server away, it is theirs to ask again. What an answer that was
+        lost leaves to publish is found in the outbox once the server is back.
+        """
+
+        def handle(message: Any) -> Any:
+            try:
+                return handler(message)
+            except (Unavailable, Conflict) as error:
+                self._park([], error)
+                raise TryAgain(f"{error}; try again") from error
+
+        return handle
+
+    def _replay(self, message: ReplayDeadLetter) -> OutboundMessage:
+        batch = replay(self._database, message)
+        self.context.directory["gateway"].tell_control(Committed((), (), batch))
+        return batch.messages[0]
+
+    def _purge(self, message: PurgeDeadLetters) -> int:
+        gone = purge(self._database, message)
+        self._dead_letters -= gone
+        self._publish()
+        return gone
+
     # Committing
 
     def _commit(self, units: list[CommitUnit]) -> None:
         try:
-            written = write(self._database, units, self._leases.books)
+            written = write(self._database, units, self._leases.books, self._published)
         except (Unavailable, Conflict) as error:
             if error.sqlstate == TOO_SLOW and len(units) > 1:
                 self._halve(units)
@@ -192,6 +226,7 @@ class DatabaseActor(ServiceActor):
         except Poison as error:
             self._isolate(units, error)
         else:
+            self._published = []
             self._announce(written)
 
     def _announce(self, written: Written) -> None:
@@ -317,15 +352,24 @@ class DatabaseActor(ServiceActor):
 
     def _get_outbox(self, message: GetOutbox) -> None:
         with self._database.read_unit() as work:
-            records = work.outbox.load(10_000)
+            records = [record for record in work.outbox.load(10_000) if str(record.id) not in self._published]
         since = records[0].created_at if records else None
         batches = tuple(OutboxBatch(str(record.id), decode_outbox(record.messages)) for record in records)
         self.context.directory[message.reply_to].tell_control(OutboxLoaded(batches, since))
 
     def _outbox_published(self, message: OutboxPublished) -> None:
-        with self._database.writer_unit() as work:
-            work.outbox.delete(message.ids)
-            work.commit()
+        """Drop the rows with the next commit, or at once when there is nothing else to do."""
+        self._published += message.ids
+
+    def _drop_published(self) -> None:
+        try:
+            with self._database.writer_unit() as work:
+                work.outbox.delete(self._published)
+                work.commit()
+        except (Unavailable, Conflict) as error:
+            self._park([], error)
+        else:
+            self._published = []
 
     def _publish(self) -> None:
         self.context.publish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -124,11 +125,15 @@ def poisoned(unit: CommitUnit, reason: str, error_class: str) -> CommitUnit:
 
 def encode_outbox(messages: tuple[OutboundMessage, ...]) -> bytes:
     """The messages of one commit as the outbox row keeps them."""
-    return orjson.dumps([(one.subject, one.message_id, one.payload.decode()) for one in messages])
+    try:
+        return orjson.dumps([(one.subject, one.message_id, one.payload.decode()) for one in messages])
+    except UnicodeDecodeError:  # an original that is replayed as it was
+        return orjson.dumps([(one.subject, one.message_id, b64encode(one.payload).decode(), 64) for one in messages])
 
 
 def decode_outbox(data: bytes) -> tuple[OutboundMessage, ...]:
     """The reverse of `encode_outbox`."""
     return tuple(
-        OutboundMessage(subject, message_id, text.encode()) for subject, message_id, text in orjson.loads(data)
+        OutboundMessage(subject, message_id, b64decode(text) if base else text.encode())
+        for subject, message_id, text, *base in orjson.loads(data)
     )

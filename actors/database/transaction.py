@@ -23,8 +23,12 @@ class Written:
     rows: int
 
 
-def write(database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books]) -> Written:
-    """Write the units in one transaction; those whose books turn out to differ half way are left out.
+def write(
+    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str] = ()
+) -> Written:
+    """Write the units in one transaction, and drop the outbox rows that are `published`.
+
+    Units whose books turn out to differ half way are left out.
 
     Raises:
         Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
@@ -37,10 +41,11 @@ def write(database: Database, units: Sequence[CommitUnit], open_books: Mapping[s
         done = plan(units, books, new)
         if len(done.accepted) == len(admitted.accepted):
             outbox, sessions, rows = _effects(work, done)
+            work.outbox.delete(published)
             work.commit()
             return Written(done, outbox, sessions, rows)
     refused = {id(unit) for unit in done.refused}
-    written = write(database, [unit for unit in units if id(unit) not in refused], open_books)
+    written = write(database, [unit for unit in units if id(unit) not in refused], open_books, published)
     again = written.plan
     both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
     return replace(written, plan=both)
