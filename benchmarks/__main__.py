@@ -16,11 +16,13 @@ from typing import NoReturn
 
 from benchmarks import machine
 from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Parts
+from benchmarks.path.options import add_arguments
 from benchmarks.report import RESULTS, Report, show, write
 from benchmarks.rounds import quiet
 
-BENCHMARKS = {"actors": "benchmarks.actors.parts"}
-"""The module of each benchmark, imported when it is run; its `PARTS` are what it measures."""
+BENCHMARKS = {"actors": "benchmarks.actors.parts", "path": "benchmarks.path.parts"}
+"""The module of each benchmark, imported when it is run; its `PARTS` are what it measures, and `read_options`, if it
+has one, makes its options of the command line."""
 
 FAILED, USAGE, INTERRUPTED = 1, 64, 130
 
@@ -40,11 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     names = chosen.names or list(BENCHMARKS)
     _check(parser, chosen, names)
-    options = Options(chosen.rounds, chosen.quick)
     try:
         for name in names:
             path = chosen.json or RESULTS / f"{name}.json"
-            _run(name, chosen.part or list(_parts(name)), options, path)
+            _run(name, chosen.part or list(_parts(name)), _options(name, chosen), path)
     except (BenchmarkFailed, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return FAILED
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="tiny sizes, to see that it runs: the figures mean nothing"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write here, not to benchmarks/results/NAME.json")
+    add_arguments(parser)
     return parser
 
 
@@ -86,6 +88,16 @@ def _check(parser: argparse.ArgumentParser, chosen: argparse.Namespace, names: S
 def _parts(name: str) -> Parts:
     parts: Parts = importlib.import_module(BENCHMARKS[name]).PARTS
     return parts
+
+
+def _options(name: str, chosen: argparse.Namespace) -> Options:
+    module = importlib.import_module(BENCHMARKS[name])
+    options: Options = getattr(module, "read_options", _common)(chosen)
+    return options
+
+
+def _common(chosen: argparse.Namespace) -> Options:
+    return Options(chosen.rounds, chosen.quick)
 
 
 def _run(name: str, parts: Sequence[str], options: Options, path: Path) -> None:

@@ -144,7 +144,7 @@ class Cell:
         if self._actor is not None:
             self._actor.on_abandoned()
         if self._thread is not None and self._thread.is_alive():
-            self._surroundings.zombies.add(self._thread)
+            self._surroundings.zombies.add(self._thread, self._surroundings.clock.monotonic())
 
     @property
     def thread(self) -> threading.Thread | None:

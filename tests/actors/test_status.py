@@ -281,7 +281,7 @@ class TestReadiness:
             over = threading.Event()
             lost = threading.Thread(target=over.wait, args=(WAIT_S,))
             lost.start()
-            grove.zombies.add(lost)
+            grove.zombies.add(lost, 0.0)
 
             document = report(grove).build()
             over.set()

@@ -65,6 +65,7 @@ class TestStop:
         ]
 
         with tree(*table, probe=probe) as grove:
+            (late,) = grove.threads_named("b")
             grove.supervisor.tell_control(stop_order())
             probe.expect_all(Up("a"), Up("b"), Down("b"))
             grove.advance(2)
@@ -72,7 +73,7 @@ class TestStop:
             assert grove.wait_down() == ("asked", 0)
             probe.expect_all(Down("a"))
             release.set()
-            grove.threads_named("b")[0].join(WAIT_S)
+            late.join(WAIT_S)
             assert grove.dead_letters.total() == 0
 
     def test_one_that_crashes_on_its_way_out_is_not_restarted(self, probe: Probe) -> None:

@@ -14,6 +14,7 @@ from actors.runtime.child import Backoff, GiveUp
 from actors.runtime.letter import Answer, Letter
 from actors.runtime.mailbox import Abandoned
 from actors.runtime.tree import Status
+from actors.runtime.zombies import GRACE_S
 from actors.runtime.zombies import LIMIT as ZOMBIE_LIMIT
 from tests.runtime.kit import STEADY, WAIT_S, Fail, Gate, Grove, Note, Noted, Probe, Run, Up, Worker, tree, worker
 
@@ -227,15 +228,16 @@ def test_more_of_them_than_the_limit_end_the_process_with_70(probe: Probe) -> No
             grove["a"].tell(gate)
             gate.wait_entered()
             grove.advance(BUDGET_S + 1)
-            if generation <= ZOMBIE_LIMIT:
-                grove.advance(0.1)
-                grove.until_status("a", Status.RUNNING, generation + 1)
+            grove.advance(0.1)
+            grove.until_status("a", Status.RUNNING, generation + 1)
+        assert grove.zombies.count() == ZOMBIE_LIMIT + 1
+        grove.advance(GRACE_S)
 
         assert grove.wait_down() == (f"more than {ZOMBIE_LIMIT} threads do not end", 70)
 
 
 def test_the_other_children_notice_nothing(probe: Probe) -> None:
-    with stuck(probe, worker(probe, "b")) as (grove, _):
+    with stuck(probe, worker(probe, "b", depends_on=("a",))) as (grove, _):
         abandon(grove)
 
         assert grove["b"].ask(Note(1), WAIT_S) == 1
