@@ -86,11 +86,14 @@ def _terminate(tree: Tree, child: Child, request: TerminateWanted, now: float) -
 
 
 def _end_restart(tree: Tree, child: Child, now: float) -> Step:
-    """The child does not come up again, and neither do those that would have been restarted because of it."""
+    """The child does not come up again, and neither do those that would have been restarted because of it.
+
+    What is left of their group are the children that were added meanwhile: they start now.
+    """
     group = tree.group
     effects: tuple[Effect, ...] = ()
     if group is not None and group.anchor == child.spec.name:
-        tree = replace(tree, group=None)
+        tree = replace(tree, group=replace(group, members=frozenset(), rising=True), level=0)
         for name in group.members - {group.anchor}:
             member = tree.children.get(name)
             if member is not None and member.status is Status.WAITING:
@@ -111,7 +114,15 @@ def _restart(tree: Tree, child: Child, request: RestartWanted, now: float) -> St
         return _answer(tree, request, Outcome.RUNNING)
     if child.status in UNSTARTED:
         return _answer(tree, request, Outcome.RESTARTING)
-    return launch(tree, replace(child, asked_to_start=(request.ticket,)), now)
+    child = replace(child, asked_to_start=(request.ticket,))
+    return _with_its_group(tree, child, now) or launch(tree, child, now)
+
+
+def _with_its_group(tree: Tree, child: Child, now: float) -> Step | None:
+    """A child that is down and belongs to a group that is about to start comes up with it, and not before."""
+    if tree.group is None or tree.group.rising or child.spec.name not in tree.group.members:
+        return None
+    return tree.put(replace(child, status=Status.WAITING, since=now)), ()
 
 
 def _renew(tree: Tree, child: Child, request: RestartWanted, now: float) -> Step:
@@ -121,7 +132,7 @@ def _renew(tree: Tree, child: Child, request: RestartWanted, now: float) -> Step
         case Status.RUNNING:
             tree, effects = halt(tree, fresh, Next.RENEW, now)
         case Status.PARKED | Status.STOPPED:
-            tree, effects = launch(tree, fresh, now)
+            tree, effects = _with_its_group(tree, fresh, now) or launch(tree, fresh, now)
         case Status.RESTARTING if tree.group is None or tree.group.anchor != child.spec.name:
             tree, effects = launch(tree, fresh, now)
         case Status.STARTING:
