@@ -15,7 +15,8 @@ Restart policy
 
 Start and stop order
     Stop is the exact reverse of start: the gateway, which lets messages in, stops first and waits for what is in
-    flight to be committed. SIGTERM and SIGINT stop cleanly, a second one at once.
+    flight to be committed. SIGTERM and SIGINT stop cleanly, a second one at once. SIGUSR1 logs
+    where every thread is.
 
 Exit codes
     0 stopped, 69 a needed server is unavailable, 70 restart intensity or zombie limit exceeded, 75 the state
@@ -45,10 +46,14 @@ from actors.brokers.registry import find_broker
 from actors.checks import checks
 from actors.control import ControlActor
 from actors.database.actor import DatabaseActor
+from actors.database.letters import Letters
+from actors.dlq import DlqRoutes
 from actors.gateway.actor import GatewayActor
 from actors.gateway.codec import decode_session_request
 from actors.gateway.embedded import EmbeddedNats
+from actors.gateway.subjects import TICKS, streams
 from actors.health import HealthActor
+from actors.inspection import Inspection
 from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
@@ -62,6 +67,7 @@ from actors.runtime.supervisor import Supervisor, nested
 from actors.runtime.systemd import Notifier
 from actors.runtime.telemetry import Telemetry
 from actors.status import StatusReport
+from actors.thread_dump import ThreadDump
 from actors.trading.actor import TradingActor
 from persistence.database import Database, open_database
 from persistence.embedded import EmbeddedPostgres
@@ -88,11 +94,15 @@ class Servers:
 
 def children(settings: Settings, servers: Servers, database: Database, report: StatusReport) -> list[ChildSpec]:
     """The child table, in start order."""
-    status = report.build
+    status, inspect = report.build, Inspection(report).build
 
     def control(context: Context) -> ControlActor:
         connection = {"nats": list(servers.nats_servers)}
-        return ControlActor(context, settings.socket_path, status, lambda: connection, decode_session_request)
+        taken = frozenset(subject for spec in streams(settings.brokers) for subject in spec.subjects) - {TICKS}
+        dlq = DlqRoutes(Letters(database, taken), report.directory).routes()
+        return ControlActor(
+            context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, dlq
+        )
 
     def writer(context: Context) -> DatabaseActor:
         migrate = (lambda: upgrade(servers.postgres_url)) if settings.database.migrates_at_start else None
@@ -228,7 +238,7 @@ class Process:
         self._log = structlog.get_logger("process")
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1):
             previous = signal.signal(number, lambda signum, _frame: self._events.put(("signal", signum)))
             self._stack.callback(signal.signal, number, previous)
         return self
@@ -298,10 +308,11 @@ class Process:
 
     def _wait(self, handle: Handle, report: StatusReport, thread: threading.Thread) -> tuple[str, int]:
         """Wait for the tree to end, minding signals and the embedded servers; keeps the last status on disk."""
-        stopping = False
+        dump = ThreadDump(handle, report.directory, report.zombies, report.clock)
+        now, stopping, leave_at = report.clock.monotonic, False, 0.0
         while True:
             try:
-                kind, value = self._events.get(timeout=STOP_DEADLINE_S if stopping else 2.0)
+                kind, value = self._events.get(timeout=max(0.0, leave_at - now()) if stopping else 2.0)
             except queue.Empty:
                 if stopping:
                     self._log.error("the tree did not stop in time")
@@ -314,13 +325,15 @@ class Process:
             if kind == "down":
                 self._keep(report)
                 return str(value[0]), int(value[1])
-            if value == signal.SIGCHLD:
+            if value == signal.SIGUSR1:
+                dump.write()
+            elif value == signal.SIGCHLD:
                 if not stopping:
                     self._embedded.revive()
             elif stopping:
                 self._leave(128 + value)
             else:
-                stopping = True
+                stopping, leave_at = True, now() + STOP_DEADLINE_S
                 self._notifier.send("STOPPING=1")
                 handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
 

@@ -8,7 +8,7 @@ import socket
 import stat
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,18 @@ class ControlActor(ServiceActor):
         context: Context,
         socket_path: Path,
         status: Callable[[], dict[str, Any]],
+        inspect: Callable[[str], dict[str, Any] | None],
         connection: Callable[[], dict[str, Any]],
         read_session: Callable[[bytes, str, datetime], SaveSession],
+        more_routes: Sequence[Route] = (),
     ) -> None:
         super().__init__(context)
         self._path = socket_path
         self._status = status
+        self._inspect = inspect
         self._connection = connection
         self._read_session = read_session
+        self._more_routes = more_routes
         self._server: uvicorn.Server | None = None
         self._inode: int | None = None
         self._serving: threading.Thread | None = None
@@ -77,9 +81,11 @@ class ControlActor(ServiceActor):
             Route("/sessions", self._save_session, methods=["POST"]),
             Route("/sessions/{user:path}", self._get_session),
             Route("/sessions/{user:path}", self._end_session, methods=["DELETE"]),
+            Route("/children/{name:path}", self._get_child),
             Route("/children/{name}/restart", self._restart, methods=["POST"]),
             Route("/children/{name}/crash", self._crash, methods=["POST"]),
             Route("/stop", self._stop_all, methods=["POST"]),
+            *self._more_routes,
         ]
         config = uvicorn.Config(
             Starlette(routes=routes),
@@ -106,6 +112,11 @@ class ControlActor(ServiceActor):
 
     async def _get_status(self, _: Request) -> Response:
         return _json(self._status())
+
+    async def _get_child(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        document = self._inspect(name)
+        return self._unknown(name) if document is None else _json(document)
 
     async def _get_connection(self, _: Request) -> Response:
         return _json(self._connection())

@@ -1,11 +1,13 @@
 """The unit of work that a message leaves behind when it cannot be handled: a row, and a message on the `.dlq`
-subject in Alpha Panda's form.
+subject in Alpha Panda's form. And how the original is told apart when an operator has it published again.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -17,6 +19,12 @@ SERVICE = "alpha-panda"
 MAX_INLINE_BYTES = 4 << 20
 """Originals that take more than this in JSON stay in the row alone, as servers bound their messages."""
 
+MAX_READ_BYTES = 1 << 20
+"""Originals larger than any envelope are not read."""
+MAX_ID = 64
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_REPLAY = re.compile(r"replay:[0-9a-f-]{36}:[0-9]+:([0-9]{1,16})")
 _NAMESPACE = uuid.UUID("c1a0f0c2-8a5e-5d0e-9f43-52f0d7a3b1e6")
 
 
@@ -51,6 +59,7 @@ def dead_letter_unit(
         stream_seq=delivery.stream_seq,
         payload=delivery.data,
         headers=delivery.headers,
+        stored_at=first_stored_at(delivery),
     )
     payload = orjson.dumps(_envelope(delivery, identity, reason, error_class))
     return CommitUnit(
@@ -64,15 +73,34 @@ def dead_letter_unit(
     )
 
 
+def replay_id(letter_id: str, ordinal: int, stored_at: datetime) -> str:
+    """The `Nats-Msg-Id` under which a dead letter is published again: a new one each time, so its stream takes it."""
+    return f"replay:{letter_id}:{ordinal}:{(stored_at - _EPOCH) // timedelta(microseconds=1)}"
+
+
+def is_replay(delivery: Delivery) -> bool:
+    """Whether an operator had it published again: what an actor remembers of its id may be how it was given up."""
+    return _REPLAY.fullmatch((delivery.headers or {}).get("Nats-Msg-Id", "")) is not None
+
+
+def first_stored_at(delivery: Delivery) -> datetime:
+    """When a stream first took the message: a replay is as old as its original, and never newer than itself."""
+    replayed = _REPLAY.fullmatch((delivery.headers or {}).get("Nats-Msg-Id", ""))
+    if replayed is None:
+        return delivery.stored_at
+    return min(delivery.stored_at, _EPOCH + timedelta(microseconds=int(replayed[1])))
+
+
 def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) -> dict[str, Any]:
     now = delivery.stored_at.isoformat().replace("+00:00", "Z")
     value, encoding = _original(delivery.data)
     headers = delivery.headers or {}
+    parent = _ids_of(delivery.data)
     return {
         "id": identity,
-        "correlation_id": identity,
-        "causation_id": headers.get("Nats-Msg-Id"),
-        "trace_id": identity,
+        "correlation_id": parent.get("correlation_id", identity),
+        "causation_id": parent.get("id", headers.get("Nats-Msg-Id")),
+        "trace_id": parent.get("trace_id", identity),
         "parent_trace_id": None,
         "broker": "system",
         "type": "system_error",
@@ -112,6 +140,17 @@ def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) 
             },
         },
     }
+
+
+def _ids_of(data: bytes) -> dict[str, str]:
+    """The usable ids of an original that is an envelope, if only in part: its letter is a child of it."""
+    try:
+        parsed = orjson.loads(data) if len(data) <= MAX_READ_BYTES else None
+    except orjson.JSONDecodeError:
+        parsed = None
+    fields = parsed if isinstance(parsed, dict) else {}
+    ids = {name: fields.get(name) for name in ("id", "correlation_id", "trace_id")}
+    return {name: value for name, value in ids.items() if isinstance(value, str) and 0 < len(value) <= MAX_ID}
 
 
 def without_original(payload: bytes) -> bytes:

@@ -17,6 +17,14 @@ class SessionNotFound(DomainError):
     """No session is stored for that user."""
 
 
+class DeadLetterNotFound(DomainError):
+    """No dead letter has that id."""
+
+
+class ReplayRefused(DomainError):
+    """A dead letter is not published again, for the reason in the text."""
+
+
 class TryAgain(DomainError):
     """The request is fine but cannot be served now; the caller may repeat it."""
 

@@ -462,3 +462,26 @@ class RunChecks:
 @dataclass(frozen=True, slots=True)
 class ReopenBooks:
     """Time to try to open the books again."""
+
+
+# Dead letters
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayDeadLetter:
+    """Publish the original of a dead letter again, under a new `Nats-Msg-Id`, after the commit that notes it.
+
+    `id` is the whole one. Replies with the `OutboundMessage`; fails with `ReplayRefused` if it is gone, or was replayed
+    before and `again` is false.
+    """
+
+    id: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeDeadLetters:
+    """Delete at most `limit` dead letters stored before the time, oldest first; replies with how many went."""
+
+    before: datetime
+    limit: int

@@ -48,7 +48,7 @@ class StatusReport:
         """The document of the contract, as JSON types."""
         now, monotonic = self.clock.now(), self.clock.monotonic()
         parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
-        children = [self._child(child, monotonic) for child in self.directory.children().values()]
+        children = [self.child(child, monotonic) for child in self.directory.children().values()]
         brokers = {name: self._broker(name, parts) for name in self.brokers}
         database, nats = {**_NO_DATABASE, **parts.get("database", {})}, {**_NO_NATS, **parts.get("gateway", {})}
         checks = parts.get("health", {}).get("checks", [])
@@ -82,7 +82,8 @@ class StatusReport:
             return str(tree.phase.value)
         return "degraded" if why else "ready"
 
-    def _child(self, child: Child, now: float) -> dict[str, Any]:
+    def child(self, child: Child, now: float) -> dict[str, Any]:
+        """One child's part of the document."""
         handle = self.directory.handles[child.spec.name]
         telemetry, mailbox = handle.telemetry, handle.mailbox
         handling, since = telemetry.doing, telemetry.handling_since

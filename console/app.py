@@ -28,8 +28,10 @@ app = typer.Typer(
 )
 sessions_app = typer.Typer(help="The stored sessions; tokens are masked.")
 db_app = typer.Typer(help="The database schema.")
+dlq_app = typer.Typer(help="The dead letters: messages that could not be handled; tokens are masked.")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(db_app, name="db")
+app.add_typer(dlq_app, name="dlq")
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", metavar="FILE", help="Read settings from here instead of .env.")
@@ -37,6 +39,7 @@ EnvFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 Child = Annotated[str, typer.Argument(help="As `status` names it, for instance trading.paper.")]
 User = Annotated[str, typer.Argument(help="The id of the user.")]
+Letter = Annotated[str, typer.Argument(metavar="ID", help="Of a dead letter, or enough of its beginning.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -59,6 +62,11 @@ def all_sessions(context: typer.Context) -> None:
 
 @db_app.callback(invoke_without_command=True)
 def all_db(context: typer.Context) -> None:
+    _help_without_command(context)
+
+
+@dlq_app.callback(invoke_without_command=True)
+def all_dlq(context: typer.Context) -> None:
     _help_without_command(context)
 
 
@@ -105,12 +113,21 @@ def inject(
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.001, help="Messages per second at the most.", show_default=False)
     ] = None,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait", help="Wait for the fills of signals; by default with --count.", show_default=False
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.001, metavar="SECONDS", help="Without any fill, before giving up.")
+    ] = 30.0,
 ) -> int:
     """Publish messages to JetStream and print the acknowledgements; what an envelope lacks is filled in."""
     settings = _settings(context)
     from console import inject as command
 
-    return command.run(settings, subject, file, count=count, rate=rate)
+    return command.run(settings, subject, file, command.Load(count, rate, wait, timeout_s))
 
 
 @app.command()
@@ -142,6 +159,15 @@ def restart(
     from console import control
 
     return control.restart(settings, child, crash=crash)
+
+
+@app.command()
+def inspect(context: typer.Context, child: Child, as_json: Json = False) -> int:
+    """Show one actor from close by: its mailbox, what it does right now and where, its crashes and dead letters."""
+    settings = _settings(context)
+    from console import inspection
+
+    return inspection.run(settings, child, as_json=as_json)
 
 
 @app.command()
@@ -222,6 +248,60 @@ def db_check(context: typer.Context) -> int:
     from console import database
 
     return database.check(settings)
+
+
+@dlq_app.command("list")
+def dlq_list(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, the newest.")] = 50,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Only those with this text in reason or error class.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """List dead letters, newest first."""
+    settings = _settings(context)
+    from console import dlq
+
+    return dlq.show_all(settings, limit=limit, reason=reason, as_json=as_json)
+
+
+@dlq_app.command("show")
+def dlq_show(context: typer.Context, letter: Letter, as_json: Json = False) -> int:
+    """Show one dead letter with its headers, its reason and its bytes."""
+    settings = _settings(context)
+    from console import dlq
+
+    return dlq.show(settings, letter, as_json=as_json)
+
+
+@dlq_app.command("replay")
+def dlq_replay(
+    context: typer.Context,
+    letters: Annotated[list[str], typer.Argument(metavar="ID...", help="Of dead letters, or enough of each.")],
+    again: Annotated[bool, typer.Option("--again", help="Also those that were replayed before.")] = False,
+) -> int:
+    """Publish dead letters again, as they were, once their cause is mended; no signal trades twice by it."""
+    settings = _settings(context)
+    from console import dlq
+
+    return dlq.replay(settings, letters, again=again)
+
+
+@dlq_app.command("purge")
+def dlq_purge(
+    context: typer.Context,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="For instance 30d, 12h or 90m.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Delete dead letters from the database."""
+    settings = _settings(context)
+    from console import dlq
+
+    return dlq.purge(settings, older_than, everything=everything, yes=yes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,35 +1,68 @@
-"""`inject`: JSON to JetStream, each message with its id as `Nats-Msg-Id`, so that a repetition is dropped there."""
+"""`inject`: JSON to JetStream, each message with its id as `Nats-Msg-Id`, so that a repetition is dropped there.
+
+As a tool for load it publishes copies at a rate, waits for the fills of signals, and prints how long they took.
+"""
 
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from actors.gateway.injection import Ack, InjectionError, publish
-from console.envelope import outbound, templates
-from console.failure import UNAVAILABLE, USAGE, Failure
+from actors.gateway.injection import InjectionError, publish
+from actors.gateway.loading import Outcome, publish_signals
+from actors.gateway.subjects import validated_signals
+from console.envelope import broker_of, outbound, templates
+from console.failure import FAILED, OK, UNAVAILABLE, USAGE, Failure
+from console.inject_screen import LoadBar, Tally, summary
 from console.nats_servers import nats_servers
 from console.output import screen
 from settings import Settings
 
-SHOWN = 20
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How the messages go out: `count` times over, `rate` a second at the most, and whether their fills are waited
+    for, until none has come for `timeout_s` seconds; None waits for those of copies.
+    """
+
+    count: int = 1
+    rate: float | None = None
+    wait: bool | None = None
+    timeout_s: float = 30.0
 
 
-def run(settings: Settings, subject: str, file: Path | None, *, count: int, rate: float | None) -> int:
+def run(settings: Settings, subject: str, file: Path | None, load: Load) -> int:
     """Publish the file, or standard input, `count` times; prints acknowledgements and a summary."""
     check_subject(subject)
+    waits = _waits(subject, load)
     given = templates(_read(file), str(file or "standard input"))
-    total = len(given) * count
-    tally = _Tally(shows_each=total <= SHOWN)
+    total = len(given) * load.count
     servers = nats_servers(settings)
-    started = time.monotonic()
-    try:
-        published = publish(settings.nats, servers, outbound(given, subject, count), rate=rate, on_ack=tally.add)
-    except InjectionError as error:
-        raise Failure(str(error), UNAVAILABLE) from None
-    tally.print_summary(published, time.monotonic() - started)
-    return 0
+    tally = Tally(total)
+    messages = tally.timed(outbound(given, subject, load.count))
+    if not waits:
+        with _failures(), LoadBar(total, fills=False) as bar:
+            publish(settings.nats, servers, messages, rate=load.rate, on_ack=lambda ack: tally.add(ack, bar))
+        tally.print_summary()
+        return OK
+    with _failures(), LoadBar(total, fills=True) as bar:
+        outcome = publish_signals(
+            settings.nats,
+            servers,
+            messages,
+            broker_of(subject),
+            rate=load.rate,
+            patience_s=load.timeout_s,
+            on_ack=lambda ack: tally.add(ack, bar),
+            on_answer=bar.answered,
+            on_sent=lambda _: tally.end(),
+        )
+    tally.print_summary()
+    screen().print(summary(outcome), soft_wrap=True)
+    return _judged(outcome, load.timeout_s)
 
 
 def check_subject(subject: str) -> None:
@@ -43,6 +76,39 @@ def check_subject(subject: str) -> None:
         raise Failure(f"{subject!r} is not a subject; write one like paper.signals.validated", USAGE)
 
 
+def _waits(subject: str, load: Load) -> bool:
+    trades = subject == validated_signals(broker_of(subject))
+    if load.wait and not trades:
+        raise Failure(f"{subject} has no fills to wait for; leave --wait out, or publish validated signals", USAGE)
+    return trades and (load.count > 1 if load.wait is None else load.wait)
+
+
+def _judged(outcome: Outcome, timeout_s: float) -> int:
+    """OK if every signal was answered by its broker.
+
+    Raises:
+        Failure: some were not.
+    """
+    if outcome.missing:
+        total = len(outcome.latencies_s) + outcome.failed + outcome.given_up + outcome.missing
+        raise Failure(
+            f"{outcome.missing} of {total} signals have no answer, and none came for {timeout_s:g} s; "
+            "see `alpha-panda status`",
+            FAILED,
+        )
+    if outcome.given_up:
+        raise Failure(f"{outcome.given_up} signals became dead letters; see `alpha-panda dlq list`", FAILED)
+    return OK
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except InjectionError as error:
+        raise Failure(str(error), UNAVAILABLE) from None
+
+
 def _read(file: Path | None) -> bytes:
     if file is None:
         return sys.stdin.buffer.read()
@@ -50,22 +116,3 @@ def _read(file: Path | None) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}; give a file of JSON, or none for standard input", USAGE) from None
-
-
-class _Tally:
-    """Prints acknowledgements as they come, as long as they are few, and counts them."""
-
-    def __init__(self, *, shows_each: bool) -> None:
-        self._shows_each = shows_each
-        self._console = screen()
-        self._duplicates = 0
-
-    def add(self, ack: Ack) -> None:
-        self._duplicates += ack.duplicate
-        if self._shows_each:
-            again = "  duplicate" if ack.duplicate else ""
-            self._console.print(f"{ack.message_id}  {ack.stream}  seq {ack.seq}{again}", markup=False, soft_wrap=True)
-
-    def print_summary(self, count: int, seconds: float) -> None:
-        duplicates = f", {self._duplicates} duplicate" if self._duplicates else ""
-        self._console.print(f"{count} published{duplicates} in {seconds:.2f} s ({count / max(seconds, 1e-9):,.0f}/s)")

@@ -6,9 +6,10 @@ import http.client
 import os
 import socket
 import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -30,23 +31,23 @@ class OperatorSocket:
         self.path = path
         self._timeout_s = timeout_s
 
-    def get(self, *parts: str) -> Any:
-        """The JSON of a resource; `parts` are joined by slashes and quoted.
+    def get(self, *parts: str, **query: str) -> Any:
+        """The JSON of a resource; `parts` are joined by slashes and quoted, `query` follows them.
 
         Raises:
             DaemonDown: nobody serves the socket.
             DaemonUnclear: it cannot be told whether somebody does.
             Failure: the daemon refused, with its reason.
         """
-        return self._request("GET", _resource(parts), None)
+        return self._request("GET", _resource(parts, query), None)
 
-    def post(self, *parts: str, body: Any = None) -> Any:
+    def post(self, *parts: str, body: Any = None, **query: str) -> Any:
         """What the daemon answers to a command; fails as `get` does."""
-        return self._request("POST", _resource(parts), None if body is None else orjson.dumps(body))
+        return self._request("POST", _resource(parts, query), None if body is None else orjson.dumps(body))
 
-    def delete(self, *parts: str, reason: str) -> Any:
+    def delete(self, *parts: str, **query: str) -> Any:
         """What the daemon answers to the removal; fails as `get` does."""
-        return self._request("DELETE", f"{_resource(parts)}?reason={quote(reason, safe='')}", None)
+        return self._request("DELETE", _resource(parts, query), None)
 
     def _request(self, method: str, resource: str, body: bytes | None) -> Any:
         connection = _Connection(self.path, self._timeout_s)
@@ -109,5 +110,6 @@ class _Connection(http.client.HTTPConnection):
             os.close(directory)
 
 
-def _resource(parts: tuple[str, ...]) -> str:
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
+def _resource(parts: Sequence[str], query: Mapping[str, str]) -> str:
+    path = "".join(f"/{quote(part, safe='')}" for part in parts)
+    return f"{path}?{urlencode(query)}" if query else path

@@ -71,6 +71,20 @@ class OutboxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetterSummary:
+    """A message that could not be handled, without its bytes."""
+
+    id: str
+    subject: str
+    reason: str
+    error_class: str | None
+    size: int
+    created_at: datetime
+    replays: int
+    replayed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterRecord:
     """A message that could not be handled, with its original bytes."""
 
@@ -83,6 +97,10 @@ class DeadLetterRecord:
     message_id: str | None
     stream: str | None
     stream_seq: int | None
-    payload: bytes
+    payload: bytes = field(repr=False)
     headers: Mapping[str, Any] | None
     created_at: datetime
+    stored_at: datetime | None = None
+    """When its stream took it; None for letters of before this was noted."""
+    replays: int = 0
+    replayed_at: datetime | None = None

@@ -209,7 +209,7 @@ class DatabaseActor(ServiceActor):
 
     def _purge(self, message: PurgeDeadLetters) -> int:
         gone = purge(self._database, message)
-        self._dead_letters -= gone
+        self._dead_letters = max(0, self._dead_letters - gone)
         self._publish()
         return gone
 

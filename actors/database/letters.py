@@ -19,8 +19,11 @@ MIN_PREFIX = 4
 SENSITIVE = "auth."
 """Subjects that begin so carry tokens."""
 HARMLESS = frozenset(
-    "id correlation_id causation_id trace_id parent_trace_id type ts key source version broker user_id expires_at "
-    "login_method user_name user_shortname email ip_address user_agent reason".split()
+    {
+        *("id", "correlation_id", "causation_id", "trace_id", "parent_trace_id", "broker", "type", "ts", "key"),
+        *("source", "version", "user_id", "expires_at", "login_method", "user_name", "user_shortname", "email"),
+        *("ip_address", "user_agent", "reason"),
+    }
 )
 """What is shown of messages that carry tokens."""
 

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from actors.dead_letter import first_stored_at
 from actors.errors import DomainError
 from actors.gateway.subjects import SESSION_INVALIDATE, SESSION_SAVE, TICKS
 from actors.messages import Delivery, ExecuteSignal, InvalidateSession, SaveSession, Signal, Tick
@@ -178,13 +179,14 @@ def decode_session(delivery: Delivery) -> SaveSession | InvalidateSession:
     Raises:
         BadMessage: it cannot be handled.
     """
+    asked_at = first_stored_at(delivery)
     if delivery.subject == SESSION_SAVE:
         envelope = decode_envelope(delivery.data, "session_save")
         data: SessionData = _validate(_SESSION, envelope.data, "data.")
-        return save_session(envelope.id, envelope.correlation_id, data, delivery.stored_at, delivery)
+        return save_session(envelope.id, envelope.correlation_id, data, asked_at, delivery)
     envelope = decode_envelope(delivery.data, "session_invalidate")
     ended: _InvalidationData = _validate(_INVALIDATION, envelope.data, "data.")
-    return InvalidateSession(envelope.id, ended.user_id, ended.reason, delivery.stored_at, delivery)
+    return InvalidateSession(envelope.id, ended.user_id, ended.reason, asked_at, delivery)
 
 
 def decode_session_request(data: bytes, message_id: str, now: datetime) -> SaveSession:

@@ -19,6 +19,7 @@ from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from actors.errors import ActorError
 from actors.gateway.connection import connect
+from actors.gateway.pace import Pace
 from actors.rows import OutboundMessage
 from settings import NatsSettings
 
@@ -54,6 +55,14 @@ class Stored:
     payload: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Called in the loop's thread, at each acknowledgement and before each message is sent."""
+
+    on_ack: Callable[[Ack], None]
+    on_send: Callable[[OutboundMessage], None]
+
+
 def publish(
     settings: NatsSettings,
     servers: list[str],
@@ -71,8 +80,8 @@ def publish(
     Raises:
         InjectionError: not connected, no stream takes the subject, or an acknowledgement did not come.
     """
-    note = on_ack or _ignore
-    return asyncio.run(_connected(settings, servers, lambda client: _publish(client, messages, rate, note, subjects)))
+    hooks = Hooks(on_ack or _ignore, _ignore)
+    return asyncio.run(connected(settings, servers, lambda client: send(client, messages, rate, hooks, subjects)))
 
 
 def read_stream(settings: NatsSettings, servers: list[str], stream: str) -> list[Stored]:
@@ -81,10 +90,15 @@ def read_stream(settings: NatsSettings, servers: list[str], stream: str) -> list
     Raises:
         InjectionError: not connected, or there is no such stream.
     """
-    return asyncio.run(_connected(settings, servers, lambda client: _read(client.jetstream(), stream)))
+    return asyncio.run(connected(settings, servers, lambda client: _read(client.jetstream(), stream)))
 
 
-async def _connected(settings: NatsSettings, servers: list[str], work: Callable[[Client], Awaitable[Result]]) -> Result:
+async def connected(settings: NatsSettings, servers: list[str], work: Callable[[Client], Awaitable[Result]]) -> Result:
+    """What `work` returns, on a connection of its own that is closed after it.
+
+    Raises:
+        InjectionError: not connected, or whatever of NATS fails in `work`.
+    """
     try:
         client = await asyncio.wait_for(connect(settings, servers, "alpha-panda/console", None), 2 * len(servers) + 3)
     except _NATS_ERRORS as error:
@@ -99,31 +113,34 @@ async def _connected(settings: NatsSettings, servers: list[str], work: Callable[
         await client.close()
 
 
-async def _publish(
+async def send(
     client: Client,
     messages: Iterable[OutboundMessage],
     rate: float | None,
-    on_ack: Callable[[Ack], None],
-    subjects: Sequence[str],
+    hooks: Hooks,
+    subjects: Sequence[str] = (),
 ) -> int:
+    """Publish on this connection as `publish` does."""
     js = client.jetstream(publish_async_max_pending=MAX_IN_FLIGHT)
     for subject in subjects:
         await _require_stream(js, subject)
     loop = asyncio.get_running_loop()
-    started, sent = loop.time(), 0
+    pace = None if rate is None else Pace(rate, loop.time())
+    sent = 0
     unsettled: deque[tuple[OutboundMessage, asyncio.Future[PubAck]]] = deque()
     try:
         for message in messages:
-            if rate is not None and (early_s := started + sent / rate - loop.time()) > 0:
-                await asyncio.sleep(early_s)
+            if pace is not None and (pause_s := pace.pause_s(loop.time())):
+                await asyncio.sleep(pause_s)
+            hooks.on_send(message)
             headers = {"Nats-Msg-Id": message.message_id}
             future = await js.publish_async(message.subject, message.payload, wait_stall=STALL_S, headers=headers)
             unsettled.append((message, future))
             sent += 1
             while unsettled and (unsettled[0][1].done() or len(unsettled) >= MAX_IN_FLIGHT):
-                await _settle(*unsettled.popleft(), on_ack)
+                await _settle(*unsettled.popleft(), hooks.on_ack)
         while unsettled:
-            await _settle(*unsettled.popleft(), on_ack)
+            await _settle(*unsettled.popleft(), hooks.on_ack)
     finally:
         for _, future in unsettled:
             if not future.cancel() and not future.cancelled():
@@ -173,7 +190,7 @@ async def _read(js: JetStreamContext, stream: str) -> list[Stored]:
     return stored
 
 
-def _ignore(_: Ack) -> None:
+def _ignore(_: Ack | OutboundMessage) -> None:
     """For callers that only want the count."""
 
 

@@ -78,6 +78,10 @@ class ServiceActor(pykka.ThreadingActor):
         """Add to the handlers of the class above."""
         self._handlers = {**self._handlers, **handlers}
 
+    def handler_of(self, message_type: type) -> Callable[[Any], Any] | None:
+        """The method that handles messages of that type, if `handles` named one."""
+        return self._handlers.get(message_type)
+
     def launch(self) -> threading.Thread:
         """Register with pykka and start the thread, which is returned."""
         pykka.ActorRegistry.register(self.actor_ref)

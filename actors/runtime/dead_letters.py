@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -13,6 +14,9 @@ import structlog
 from actors.runtime.clock import Clock
 
 KEPT = 100
+"""The newest ones that are kept of each actor, and of all together."""
+ACTORS_KEPT = 1000
+"""Of more actors than this, those are dropped whose newest dead letter is the oldest."""
 LOG_EVERY_S = 1.0
 
 
@@ -23,6 +27,7 @@ class DeadLetter:
     actor: str
     message_type: str
     reason: str
+    at: datetime
 
 
 class DeadLetters:
@@ -34,6 +39,7 @@ class DeadLetters:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._by_actor: Counter[str] = Counter()
         self._last: deque[DeadLetter] = deque(maxlen=KEPT)
+        self._last_of: OrderedDict[str, deque[DeadLetter]] = OrderedDict()
         self._logged_at = float("-inf")
         self._unlogged = 0
         self._log = structlog.get_logger("dead_letters")
@@ -41,11 +47,11 @@ class DeadLetters:
 
     def add(self, actor: str, message: Any, reason: str) -> None:
         """Record one message addressed to `actor` that will not be handled."""
-        letter = DeadLetter(actor, type(message).__name__, reason)
+        letter = DeadLetter(actor, type(message).__name__, reason, self._clock.now())
         with self._lock:
             self._counts[actor, reason] += 1
             self._by_actor[actor] += 1
-            self._last.append(letter)
+            self._keep(letter)
             now = self._clock.monotonic()
             due = now - self._logged_at >= LOG_EVERY_S
             more, self._unlogged = (self._unlogged, 0) if due else (0, self._unlogged + 1)
@@ -56,6 +62,14 @@ class DeadLetters:
         delivery = getattr(message, "delivery", None)
         if delivery is not None and self.on_delivery is not None:
             self.on_delivery(delivery)
+
+    def _keep(self, letter: DeadLetter) -> None:
+        self._last.append(letter)
+        kept = self._last_of.setdefault(letter.actor, deque(maxlen=KEPT))
+        kept.append(letter)
+        self._last_of.move_to_end(letter.actor)
+        if len(self._last_of) > ACTORS_KEPT:
+            self._last_of.popitem(last=False)
 
     def total(self) -> int:
         with self._lock:
@@ -71,7 +85,11 @@ class DeadLetters:
         with self._lock:
             return dict(self._counts)
 
-    def last(self) -> tuple[DeadLetter, ...]:
-        """The newest ones, oldest first."""
+    def reasons(self, actor: str) -> dict[str, int]:
+        """How many were addressed to that actor, by reason."""
+        return {reason: count for (name, reason), count in self.counts().items() if name == actor}
+
+    def last(self, actor: str | None = None) -> tuple[DeadLetter, ...]:
+        """The newest ones, oldest first: of that actor, or of all."""
         with self._lock:
-            return tuple(self._last)
+            return tuple(self._last if actor is None else self._last_of.get(actor, ()))

@@ -13,6 +13,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.letter import Admission, Answer, Letter, Question
 from actors.runtime.mailbox import Mailbox
+from actors.runtime.rates import Rates
 from actors.runtime.telemetry import Telemetry
 from actors.runtime.tree import Child, Tree
 
@@ -43,6 +44,7 @@ class Handle:
         self.name = name
         self.mailbox = mailbox
         self.telemetry = telemetry
+        self.rates = Rates(clock.monotonic())
         self._dead = dead
         self._clock = clock
         self._offer = mailbox.offer

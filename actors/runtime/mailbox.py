@@ -340,6 +340,10 @@ class Mailbox:
         """Letters waiting in both lanes, those that the taker has in hand included."""
         return len(self._control) + len(self._user) + len(self._lent)
 
+    def lanes(self) -> tuple[int, int, int]:
+        """Letters waiting in the control lane and in the user lane, and those that the taker has in hand."""
+        return len(self._control), len(self._user), len(self._lent)
+
     def oldest_age_s(self) -> float:
         """How long the oldest letter has waited; 0 when there is none."""
         with self._lock:

@@ -304,7 +304,8 @@ class Supervisor(ServiceActor):
     # Inspection
 
     def _count_zombies(self) -> None:
-        if self.context.supervisor is None and self.context.surroundings.zombies.count() > zombies.LIMIT:
+        now = self.context.clock.monotonic()
+        if self.context.supervisor is None and self.context.surroundings.zombies.are_too_many(now):
             self._step(StopWanted(f"more than {zombies.LIMIT} threads do not end", 70))
 
     def _inspect(self, _: Any) -> None:
@@ -313,6 +314,7 @@ class Supervisor(ServiceActor):
         for name, cell in list(self._cells.items()):
             child = self.tree.children[name]
             telemetry, thread = cell.handle.telemetry, cell.thread
+            cell.handle.rates.sample(now, telemetry.handled)
             busy_s = now - telemetry.handling_since if telemetry.handling else 0.0
             if child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s:
                 self._step(Overdue(name, child.generation, "handler"))

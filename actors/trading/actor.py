@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from actors.brokers.protocol import Broker
+from actors.dead_letter import is_replay
 from actors.errors import AskTimeout, NotDelivered, StartRefused
 from actors.messages import (
     BooksHeld,
@@ -197,7 +198,7 @@ class TradingActor(ServiceActor):
 
     def _execute(self, message: ExecuteSignal) -> None:
         signal_id = message.signal.signal_id
-        if signal_id in self._committed:
+        if signal_id in self._committed and not is_replay(message.delivery):
             self._tell(CommitUnit(message.delivery.consumer, signal_id, message.delivery))
         elif signal_id in self._pending:
             self._again.setdefault(signal_id, []).append(message.delivery)

@@ -13,6 +13,9 @@ from persistence.bulk import encode, insert
 
 _KEY = ("consumer", "message_id")
 _COLUMNS = (*_KEY, "stream_seq")
+_RELEASE = text("""
+    DELETE FROM inbox WHERE consumer = :consumer AND message_id = :message_id AND received_at = :received_at
+""")
 _PRUNE = text(
     "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE received_at < :before LIMIT :limit))"
 )
@@ -47,6 +50,13 @@ class InboxRepository:
         payload = encode([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
         statement = insert(models.inbox, _COLUMNS, _KEY) + " RETURNING consumer, message_id"
         return {(row[0], row[1]) for row in self._connection.exec_driver_sql(statement, (payload,))}
+
+    def release(self, consumer: str, message_id: str, received_at: datetime) -> bool:
+        """Forget the key that the transaction of that time noted, so that its message may be handled after all; false
+        when it was noted at another time, or not at all.
+        """
+        given = {"consumer": consumer, "message_id": message_id, "received_at": received_at}
+        return self._connection.execute(_RELEASE, given).rowcount == 1
 
     def prune(self, before: datetime, limit: int) -> int:
         """Forget at most `limit` keys received before that time; returns how many went."""

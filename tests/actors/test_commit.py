@@ -220,3 +220,9 @@ class TestOutbox:
         messages = tuple(OutboundMessage(one, f"id of {one}", other.encode()) for one, other in texts)
 
         assert decode_outbox(encode_outbox(messages)) == messages
+
+
+def test_an_original_that_is_no_text_goes_through_the_outbox_as_it_is() -> None:
+    messages = (OutboundMessage("a", "1", b"\xff\x00"), OutboundMessage("b", "2", "ü".encode()))
+
+    assert decode_outbox(encode_outbox(messages)) == messages

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from actors.dead_letter import MAX_INLINE_BYTES, dead_letter_unit, without_original
+from actors.dead_letter import (
+    MAX_INLINE_BYTES,
+    dead_letter_unit,
+    first_stored_at,
+    is_replay,
+    replay_id,
+    without_original,
+)
 from actors.messages import Delivery
 from actors.rows import DeadLetterRow
-from tests.actors.messages import NOW_TEXT, delivery
+from tests.actors.messages import NOW, NOW_TEXT, delivery, signal
 
 REASON = "data.validated_quantity: Input should be greater than 0"
 
@@ -40,6 +49,7 @@ def test_the_row_keeps_the_original_bytes_and_the_reason() -> None:
         stream_seq=7,
         payload=b"\xff\x00 not json",
         headers={"Nats-Msg-Id": "m 1"},
+        stored_at=NOW,
     )
 
 
@@ -166,3 +176,41 @@ def test_a_message_for_a_small_server_keeps_all_but_the_original() -> None:
     assert small["data"]["original_message"]["size"] == 4
     assert small["data"]["failure_info"] == full["data"]["failure_info"]
     assert small["id"] == full["id"]
+
+
+def test_the_letter_of_an_envelope_is_a_child_of_it() -> None:
+    original = signal()
+
+    letter = published(delivery(orjson.dumps(original), headers={"Nats-Msg-Id": "another"}))
+
+    assert letter["causation_id"] == original["id"]
+    assert (letter["correlation_id"], letter["trace_id"]) == ("correlation 1", "trace 1")
+    assert letter["data"]["original_message"]["key"] == "another"
+
+
+@pytest.mark.parametrize("wrong", [7, "", "x" * 65, None])
+def test_an_id_that_no_envelope_may_have_is_not_handed_on(wrong: Any) -> None:
+    original = {**signal(), "id": wrong, "correlation_id": wrong}
+
+    letter = published(delivery(orjson.dumps(original)))
+
+    assert (letter["causation_id"], letter["correlation_id"]) == (None, letter["id"])
+
+
+def test_a_replay_is_told_apart_and_is_as_old_as_its_original() -> None:
+    later = {"stored_at": NOW + timedelta(days=3), "stream_seq": 9}
+    header = {"Nats-Msg-Id": replay_id(str(uuid.uuid4()), 2, NOW)}
+
+    first, replayed = delivery(headers={"Nats-Msg-Id": "m 1"}, **later), delivery(headers=header, **later)
+
+    assert (is_replay(first), first_stored_at(first)) == (False, NOW + timedelta(days=3))
+    assert (is_replay(replayed), first_stored_at(replayed)) == (True, NOW)
+    row = dead_letter_unit(replayed, REASON, "BadMessage").dead_letter
+    assert row is not None
+    assert row.stored_at == NOW
+
+
+def test_no_replay_is_newer_than_itself() -> None:
+    header = {"Nats-Msg-Id": replay_id(str(uuid.uuid4()), 1, NOW + timedelta(days=365))}
+
+    assert first_stored_at(delivery(headers=header)) == NOW

@@ -170,9 +170,10 @@ class Model:
 
     def _bring_up(self, anchor: Kid) -> None:
         group = self.group or {anchor.name}
-        for kid in list(self.kids):
-            if kid.name not in group and not kid.new:
-                continue
+        coming = [kid for kid in self.kids if kid.name in group or kid.new]
+        for kid in coming:
+            kid.state = WAITS
+        for kid in coming:
             if kid.asked_for:
                 self._start_for(kid)
             elif self._start(kid) is Start.FAIL:

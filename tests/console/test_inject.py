@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from console.nats_servers import nats_servers
 from settings import load
 from tests.console.conftest import Command
 from tests.console.test_envelope import EXAMPLE, WHOLE
+from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
 SIGNALS = "paper.signals.validated"
+WHOLE_SIGNAL = streams.signal()
 
 
 def fills(daemon: Daemon) -> int:
@@ -42,6 +45,86 @@ def test_many_copies_are_many_signals_and_are_only_counted(command: Command, dae
 
     assert result.out.startswith("250 published in ")
     eventually(lambda: fills(daemon) == before + 250)
+
+
+def test_copies_are_waited_for_and_their_latencies_told(command: Command, daemon: Daemon) -> None:
+    before = fills(daemon)
+
+    result = command("inject", SIGNALS, EXAMPLE, "--count", "200", "--rate", "1000")
+
+    published, filled = result.out.splitlines()
+    assert (result.code, result.err) == (0, "")
+    assert re.fullmatch(r"200 published in 0\.\d\d s \([\d,]+/s\)", published)
+    told = re.fullmatch(
+        r"200 filled in (.+) s \([\d,]+/s\): p50 (.+) ms, p90 (.+) ms, p99 (.+) ms, max (.+) ms", filled
+    )
+    assert told is not None
+    figures = [float(figure.replace(",", "")) for figure in told.groups()[1:]]
+    assert 0 < figures[0] <= figures[1] <= figures[2] <= figures[3] <= 1000 * float(told[1]) + 10
+    assert fills(daemon) <= before + 200
+    eventually(lambda: fills(daemon) == before + 200)
+
+
+def test_one_signal_is_waited_for_when_told(command: Command, daemon: Daemon) -> None:
+    result = command("inject", SIGNALS, EXAMPLE, "--wait")
+
+    assert result.code == 0
+    assert result.out.splitlines()[2].startswith("1 filled in ")
+
+
+def test_copies_are_not_waited_for_when_told(command: Command, daemon: Daemon) -> None:
+    result = command("inject", SIGNALS, EXAMPLE, "--count", "50", "--no-wait")
+
+    assert result.code == 0
+    assert "filled" not in result.out
+
+
+def test_orders_that_fail_are_answers_too(command: Command, daemon: Daemon) -> None:
+    signal = json.loads(EXAMPLE.read_text())
+    signal["data"]["original_signal"]["signal_type"] = "HOLD"
+
+    result = command("inject", SIGNALS, "--count", "30", given=json.dumps(signal).encode())
+
+    assert result.code == 0
+    assert result.out.splitlines()[1].startswith("0 filled, 30 failed in ")
+
+
+def test_signals_that_become_dead_letters_are_told(command: Command, daemon: Daemon) -> None:
+    result = command("inject", SIGNALS, "--count", "30", given=b'{"type": "validated_signal", "data": {}}')
+
+    assert result.code == 1
+    assert result.out.splitlines()[1].startswith("0 filled, 30 given up in ")
+    assert "30 signals became dead letters; see `alpha-panda dlq list`" in result.err
+
+
+def test_a_signal_that_the_stream_has_already_is_not_waited_for(command: Command, daemon: Daemon) -> None:
+    whole = json.dumps({**WHOLE_SIGNAL, "id": str(uuid.uuid4())}).encode()
+
+    first, second = (command("inject", SIGNALS, "--count", "30", given=whole) for _ in range(2))
+
+    assert first.out.splitlines()[1].startswith("30 filled in ")
+    assert second.out.splitlines()[0].startswith("30 published, 1 duplicate in ")
+    assert second.out.splitlines()[1].startswith("29 filled in ")
+
+
+def test_signals_without_an_answer_are_told(command: Command, monkeypatch: pytest.MonkeyPatch, nats_url: str) -> None:
+    streams.empty(nats_url)
+    streams.make_stream(nats_url, "PAPER_SIGNALS", SIGNALS)
+    monkeypatch.setenv("NATS__URL", nats_url)
+
+    result = command("inject", SIGNALS, EXAMPLE, "--count", "30", "--timeout", "0.2")
+
+    assert result.code == 1
+    assert result.out.splitlines()[1].startswith("0 filled, 30 unanswered in ")
+    assert result.err.count("\n") == 1
+    assert "30 of 30 signals have no answer, and none came for 0.2 s" in result.err
+
+
+def test_only_signals_have_fills_to_wait_for(command: Command) -> None:
+    result = command("inject", "market.ticks", EXAMPLE, "--wait")
+
+    assert result.code == 64
+    assert "has no fills" in result.err
 
 
 def test_the_same_envelope_twice_is_a_duplicate(command: Command, daemon: Daemon) -> None:

@@ -79,3 +79,4 @@ class Letter:
     stream_seq: int | None = 7
     payload: bytes = b"\x00\xff{"
     headers: dict[str, str] | None = None
+    stored_at: datetime | None = NOON

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.runtime.dead_letters import KEPT, DeadLetter, DeadLetters
+from actors.runtime.dead_letters import ACTORS_KEPT, KEPT, DeadLetter, DeadLetters
 from tests.runtime.kit import ManualClock, Note, race
 
 Logs = list[MutableMapping[str, Any]]
@@ -71,14 +71,54 @@ def test_their_content_is_neither_logged_nor_kept(logs: Logs) -> None:
 
 
 def test_the_newest_are_kept_oldest_first() -> None:
-    dead = DeadLetters(ManualClock())
+    clock = ManualClock()
+    dead = DeadLetters(clock)
 
     for number in range(KEPT + 5):
         dead.add(f"actor {number}", Note(), "expired")
 
     kept = dead.last()
-    assert (len(kept), kept[0]) == (KEPT, DeadLetter("actor 5", "Note", "expired"))
+    assert (len(kept), kept[0]) == (KEPT, DeadLetter("actor 5", "Note", "expired", clock.now()))
     assert kept[-1].actor == f"actor {KEPT + 4}"
+
+
+def test_those_of_one_actor_are_kept_however_many_the_others_have() -> None:
+    clock = ManualClock()
+    dead = DeadLetters(clock)
+
+    for number in range(KEPT + 5):
+        dead.add("quiet", Note(), f"reason {number}")
+        clock.advance(1)
+    for _ in range(10 * KEPT):
+        dead.add("loud", Note(), "mailbox full")
+
+    assert [letter.reason for letter in dead.last("quiet")] == [f"reason {number}" for number in range(5, KEPT + 5)]
+    assert {letter.actor for letter in dead.last()} == {"loud"}
+    assert dead.last("quiet")[-1].at < clock.now()
+    assert dead.last("nobody") == ()
+
+
+def test_the_counts_of_one_actor_are_told_by_reason() -> None:
+    dead = DeadLetters(ManualClock())
+
+    for reason in ("expired", "mailbox full", "expired"):
+        dead.add("a", Note(), reason)
+    dead.add("b", Note(), "expired")
+
+    assert dead.reasons("a") == {"expired": 2, "mailbox full": 1}
+    assert dead.reasons("nobody") == {}
+
+
+def test_actors_that_come_and_go_do_not_fill_the_memory() -> None:
+    dead = DeadLetters(ManualClock())
+
+    for number in range(ACTORS_KEPT + 1):
+        dead.add("stays", Note(), "expired")
+        dead.add(f"actor {number}", Note(), "expired")
+
+    assert (dead.last("actor 0"), dead.last("actor 1")) == ((), ())
+    assert len(dead.last(f"actor {ACTORS_KEPT}")) == 1
+    assert len(dead.last("stays")) == KEPT
 
 
 def test_what_came_from_a_stream_is_reported_so_that_it_comes_again() -> None:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 from actors.runtime.child import Backoff, ChildSpec
-from tests.runtime.manual import WAIT_S, Probe
+from actors.testkit import WAIT_S, Gate, Probe
+
+__all__ = [
+    "STEADY",
+    "AskOther",
+    "Down",
+    "Fail",
+    "Gate",
+    "Note",
+    "Noted",
+    "Run",
+    "Up",
+    "Worker",
+    "hold_and_crash",
+    "raising",
+    "wait_for",
+    "worker",
+]
 
 STEADY = Backoff(first_s=0.05, min_s=0.1, jitter=0.0)
 
@@ -68,24 +85,6 @@ class Run:
     """Run the function with the worker and reply with what it returns."""
 
     call: Callable[[Worker], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Hold the worker until the gate is opened."""
-
-    entered: threading.Event = field(default_factory=threading.Event)
-    opened: threading.Event = field(default_factory=threading.Event)
-
-    def hold(self) -> None:
-        self.entered.set()
-        assert self.opened.wait(WAIT_S), "nobody opened the gate"
-
-    def wait_entered(self) -> None:
-        assert self.entered.wait(WAIT_S), "nobody came to the gate"
-
-    def open(self) -> None:
-        self.opened.set()
 
 
 Hook = Callable[["Worker"], None]

@@ -171,6 +171,15 @@ def make_orders_stream(url: str, duplicate_window_s: float) -> None:
     with_client(url, work)
 
 
+def make_stream(url: str, name: str, subject: str) -> None:
+    """A stream that nobody reads."""
+
+    async def work(client: Client) -> None:
+        await client.jetstream().add_stream(name=name, subjects=[subject])
+
+    with_client(url, work)
+
+
 def limit(url: str, stream: str, max_messages: int) -> None:
     """Let the stream refuse what is beyond so many messages; -1 lifts the limit."""
 

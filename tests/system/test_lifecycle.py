@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from persistence.migration import heads
 from tests.conftest import execute, with_database
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
@@ -115,7 +116,7 @@ def test_a_database_without_tables_is_migrated_when_asked(tmp_path: Path, postgr
     with Daemon(
         tmp_path / "state", DATABASE__POSTGRES_URL=url, DATABASE__AUTO_MIGRATE="true", NATS__URL=streams_url
     ) as daemon:
-        assert daemon.status()["database"]["schema"] == "0003"
+        assert daemon.status()["database"]["schema"] == heads()
 
 
 def test_a_wrong_password_is_one_clear_line_without_the_password(tmp_path: Path, postgres_url: str) -> None:
