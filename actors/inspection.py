@@ -27,10 +27,12 @@ class Inspection:
         """The child's part of the status and much more, as JSON types; None if nobody has that name."""
         directory, clock = self.report.directory, self.report.clock
         child, handle = directory.children().get(name), directory.handles.get(name)
-        if child is None or handle is None:
+        supervisor, now = directory.supervisors.get(name), clock.monotonic()
+        if child is None or handle is None or supervisor is None:
             return None
-        now, tree = clock.monotonic(), directory.trees[directory.supervisors[name].name]
-        shown = self.report.child(child, now)
+        tree, shown = directory.trees.get(supervisor.name), self.report.child(child, now)
+        if tree is None or shown is None:
+            return None
         thread, zombies = handle.telemetry.thread, self.report.zombies.named(name)
         found = stacks(zombies if thread is None else (thread, *zombies))
         own = directory.trees.get(name)
@@ -65,11 +67,12 @@ class Inspection:
             },
             "children": [
                 {
-                    **{field: self.report.child(child, now)[field] for field in ("name", "state", "restarts")},
+                    **{field: shown[field] for field in ("name", "state", "restarts")},
                     "generation": child.generation,
                     "restarts_in_window": _window(child, tree, now),
                 }
                 for child in tree.children.values()
+                if (shown := self.report.child(child, now))
             ],
         }
 

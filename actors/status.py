@@ -48,7 +48,7 @@ class StatusReport:
         """The document of the contract, as JSON types."""
         now, monotonic = self.clock.now(), self.clock.monotonic()
         parts = {name: _part(handle, monotonic) for name, handle in self.directory.handles.items()}
-        children = [self.child(child, monotonic) for child in self.directory.children().values()]
+        children = [shown for child in self.directory.children().values() if (shown := self.child(child, monotonic))]
         brokers = {name: self._broker(name, parts) for name in self.brokers}
         database, nats = {**_NO_DATABASE, **parts.get("database", {})}, {**_NO_NATS, **parts.get("gateway", {})}
         checks = parts.get("health", {}).get("checks", [])
@@ -82,9 +82,14 @@ class StatusReport:
             return str(tree.phase.value)
         return "degraded" if why else "ready"
 
-    def child(self, child: Child, now: float) -> dict[str, Any]:
-        """One child's part of the document."""
-        handle = self.directory.handles[child.spec.name]
+    def child(self, child: Child, now: float) -> dict[str, Any] | None:
+        """One child's part of the document; None if it was forgotten by now."""
+        try:
+            return self._child(child, self.directory.handles[child.spec.name], now)
+        except KeyError:
+            return None
+
+    def _child(self, child: Child, handle: Handle, now: float) -> dict[str, Any]:
         telemetry, mailbox = handle.telemetry, handle.mailbox
         handling, since = telemetry.doing, telemetry.handling_since
         busy_s = round(now - since, 3) if handling else 0.0

@@ -20,6 +20,7 @@ __all__ = ["Abandoned", "Letter", "Mailbox"]
 
 FOREVER_S = -1.0
 ACCEPTED, FULL, CLOSED = Admission.ACCEPTED, Admission.FULL, Admission.CLOSED
+TOKENS_READY = 128
 LENT_SHARE = 16
 """At most this part of a mailbox is lent at once, as the room it takes is free again only when the loan ends."""
 
@@ -47,7 +48,8 @@ class Mailbox:
 
     def __init__(self, capacity: int | None = None, clock: Clock | None = None) -> None:
         self.capacity = capacity
-        self._tokens: deque[None] = deque([None] * (capacity or 0))
+        self._tokens: deque[None] = deque()
+        self._unminted = capacity or 0
         self._draw: Callable[[], None] = self._tokens.pop if capacity is not None else itertools.repeat(None).__next__
         self._lendable = sys.maxsize if capacity is None else max(1, capacity // LENT_SHARE)
         self._overdrawn = 0
@@ -76,10 +78,24 @@ class Mailbox:
         try:
             self._draw()
         except IndexError:
-            return CLOSED if self.closed else FULL
+            if not self._mint():
+                return CLOSED if self.closed else FULL
         letter.accepted_at = self._now()
         self._user.append(letter)
         return self._look_after(letter) if self._heed else ACCEPTED
+
+    def _mint(self) -> bool:
+        """Draw a token when none lies ready: they are made as they are needed, as most mailboxes are nearly empty."""
+        with self._lock:
+            with contextlib.suppress(IndexError):
+                self._draw()
+                return True
+            if not self._unminted:
+                return False
+            minted = min(self._unminted, TOKENS_READY)
+            self._unminted -= minted
+            self._tokens.extend(itertools.repeat(None, minted - 1))
+            return True
 
     def _look_after(self, letter: Letter) -> Admission:
         """Wake the taker, or withdraw a letter that came after the mailbox was closed."""
@@ -100,12 +116,15 @@ class Mailbox:
             if self.closed:
                 return 0
             now = self._now()
+            self._tokens.extend(itertools.repeat(None, self._unminted))
+            self._unminted = 0
             with contextlib.suppress(IndexError):
                 for letter in letters:
                     self._draw()
                     letter.accepted_at = now
                     self._user.append(letter)
                     accepted += 1
+            self._repay(0)
             if not self.suspended:
                 self._rouse()
         return accepted
@@ -276,6 +295,7 @@ class Mailbox:
         return returned
 
     def _repay(self, tokens: int) -> None:
+        """Return that many tokens; a negative number draws them, come what may."""
         if self.capacity is None:
             return
         if tokens == 1 and not self._overdrawn:
@@ -286,10 +306,17 @@ class Mailbox:
             tokens += 1
         settled = min(self._overdrawn, tokens)
         self._overdrawn -= settled
-        self._tokens.extend(itertools.repeat(None, tokens - settled))
+        self._unminted += tokens - settled
+        with contextlib.suppress(IndexError):
+            while len(self._tokens) > TOKENS_READY:
+                self._tokens.pop()
+                self._unminted += 1
 
     def _overdraw(self) -> None:
         """Draw a token for a letter that is not refused, come what may."""
+        if self._unminted:
+            self._unminted -= 1
+            return
         try:
             self._draw()
         except IndexError:
@@ -337,12 +364,15 @@ class Mailbox:
         return max(self._peak, len(self._user))
 
     def depth(self) -> int:
-        """Letters waiting in both lanes, those that the taker has in hand included."""
-        return len(self._control) + len(self._user) + len(self._lent)
+        """Letters waiting in both lanes, those that the taker borrowed and does not have in hand included."""
+        return sum(self.lanes())
 
     def lanes(self) -> tuple[int, int, int]:
-        """Letters waiting in the control lane and in the user lane, and those that the taker has in hand."""
-        return len(self._control), len(self._user), len(self._lent)
+        """Letters waiting in the control lane, in the user lane, and borrowed by the taker."""
+        with self._lock:
+            lent = len(self._lent)
+            in_hand = lent > 0 and lent == self._loan + 1
+            return len(self._control), len(self._user), lent - in_hand
 
     def oldest_age_s(self) -> float:
         """How long the oldest letter has waited; 0 when there is none."""

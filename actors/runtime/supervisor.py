@@ -107,6 +107,7 @@ class Supervisor(ServiceActor):
         self._events: deque[Event] = deque()
         self._asked: dict[int, Reply] = {}
         self._tickets = itertools.count(1)
+        self._silent: set[tuple[str, int]] = set()
         self._came_up = False
         self._abandoned = False
         context.directory.publish(context.name, self.tree)
@@ -309,17 +310,22 @@ class Supervisor(ServiceActor):
             self._step(StopWanted(f"more than {zombies.LIMIT} threads do not end", 70))
 
     def _inspect(self, _: Any) -> None:
-        """Look for handlers that are stuck and for threads that ended without a word."""
-        now = self.context.clock.monotonic()
+        """Look for handlers that are stuck, and for threads that ended by the last time and have not said so since."""
+        now, silent = self.context.clock.monotonic(), set[tuple[str, int]]()
         for name, cell in list(self._cells.items()):
-            child = self.tree.children[name]
+            child = self.tree.children.get(name)
+            if child is None:
+                continue
             telemetry, thread = cell.handle.telemetry, cell.thread
             cell.handle.rates.sample(now, telemetry.handled)
             busy_s = now - telemetry.handling_since if telemetry.handling else 0.0
             if child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s:
                 self._step(Overdue(name, child.generation, "handler"))
-            elif thread is not None and not _lives(thread) and child.status in ALIVE:
-                self.context.handle.tell(ChildEvent(Exited(name, child.generation, Reason.CRASH, "its thread ended")))
+            if thread is not None and not _lives(thread) and child.status in ALIVE:
+                silent.add((name, child.generation))
+        for name, generation in silent & self._silent:
+            self._step(Exited(name, generation, Reason.CRASH, "its thread ended without a word"))
+        self._silent = silent
         self._count_zombies()
         self.context.after(INSPECT_EVERY_S, InspectChildren())
 

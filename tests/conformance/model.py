@@ -1,8 +1,8 @@
 """What a supervisor of listed children does, written down a second time: one thing after the other.
 
 Where OTP waits until a child has started or stopped, so does this. What is not OTP's is the time between two attempts:
-the first restart in a row comes at once, every further one after `retry_s`. Meanwhile those who are to be restarted with
-it are down and `WAITS`, and so is a child that is added.
+the first restart in a row comes at once, every further one after `retry_s`. Meanwhile those who are to be restarted too
+are down and `WAITS`, and so is a child that is added.
 """
 
 from __future__ import annotations

@@ -41,6 +41,9 @@ from actors.runtime.flags import Flags
 from actors.runtime.tree import ChildCount, Status, Tree, count_children, which_children
 from tests.conformance.stage import TOP, Request, Stage, Start, Stop
 
+FOUND_OUT_S = 2.0
+"""When a supervisor knows that a thread ended without a word: it looks every second, and twice."""
+
 
 @dataclass
 class Incarnation:
@@ -170,7 +173,7 @@ class PureStage(Stage):
         return self._now
 
     def close(self) -> None:
-        if TOP in self._machines and self.over is None:
+        if TOP in self._machines and self.over() is None:
             self.stop()
 
     @property
@@ -184,6 +187,11 @@ class PureStage(Stage):
     @property
     def vanished(self) -> set[tuple[str, int]]:
         return self._vanished
+
+    @property
+    def held(self) -> list[str]:
+        """Workers that wait for `release`."""
+        return [one.name for one in self._live.values() if one.held]
 
     @property
     def unanswered(self) -> list[Request]:
@@ -293,7 +301,7 @@ class PureStage(Stage):
     def _vanish(self, one: Incarnation) -> None:
         self._leave(one)
         self._vanished.add((one.name, one.generation))
-        self._tell(one.owner, Exited(one.name, one.generation, Reason.CRASH, "its thread ended"), 1.0)
+        self._tell(one.owner, Exited(one.name, one.generation, Reason.CRASH, "its thread ended"), FOUND_OUT_S)
 
     def _abandon(self, name: str) -> None:
         if name in self._machines:
@@ -304,7 +312,7 @@ class PureStage(Stage):
 
     def _crash_supervisor(self, name: str) -> None:
         machine = self._machines.pop(name)
-        for below in reversed(machine.tree.children):
+        for below in reversed(list(machine.tree.children)):
             self._abandon(below)
         assert machine.owner is not None
         self._tell(machine.owner, Exited(name, machine.generation, Reason.CRASH, "RuntimeError: boom"))

@@ -74,7 +74,8 @@ class Request:
 class Stage(ABC):
     """Every method returns once nothing more happens by itself, save with time.
 
-    `log` has an entry for whatever a worker did: `+a` came up, `-a` ended, `!a` failed to start, `~a` had nothing to do.
+    `log` says what the workers did: `+a` came up, `-a` ended, `!a` failed to start, `~a` had nothing
+    to do.
     """
 
     crowd: ClassVar[int]
@@ -197,7 +198,6 @@ class Stage(ABC):
     def alive(self) -> set[tuple[str, int]]:
         """Workers that came up and have not ended, whatever their supervisor thinks."""
 
-    @property
     def over(self) -> tuple[str, int] | None:
         """Why the outermost supervisor ended, and with which exit code, if it did."""
         top = self.trees[TOP]
@@ -220,6 +220,10 @@ class Stage(ABC):
     def runs(self, *names: str) -> bool:
         """Whether all of these run."""
         return all(self.status(name) is Status.RUNNING for name in names)
+
+    def key(self, name: str) -> tuple[str, int]:
+        """The child's incarnation: its name and generation."""
+        return name, self.lives(name)[0]
 
     def lives(self, *names: str) -> tuple[int, ...]:
         """The generations of the children."""

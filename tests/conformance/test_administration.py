@@ -118,7 +118,7 @@ def test_counts_are_right_for_many_and_when_all_are_gone(stage: Stage, dynamic: 
     stage.crash_all(*names)
 
     assert stage.count() == ChildCount(specs=0, active=0, supervisors=0, workers=0)
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(19, "count_children_supervisor")

@@ -74,7 +74,7 @@ def test_a_dynamic_child_is_restarted_as_any_other_and_otherwise_forgotten(
     again = {Restart.PERMANENT: True, Restart.TEMPORARY: False, Restart.TRANSIENT: reason not in ORDERLY}[restart]
     assert stage.which() == ([("a", Status.RUNNING, 2)] if again else [])
     assert stage.count().active == int(again)
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(62, "terminates restarting child")
@@ -116,7 +116,7 @@ def test_a_dynamic_child_that_has_nothing_to_do_any_more_is_forgotten(stage: Sta
 
     assert stage.which() == []
     assert stage.log == ["+a", "-a", "~a"]
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(64, "scale_start_stop_many_children")
@@ -136,7 +136,7 @@ def test_ten_times_the_children_cost_about_ten_times_as_much(stage: Stage, dynam
             fresh.start(*specs, flags=Flags(intensity=children))
         fresh.crash_all(*names)
         fresh.stop()
-        assert fresh.over == ("asked", 0)
+        assert fresh.over() == ("asked", 0)
         return time.process_time() - began
 
     few, many = (min(seconds(children) for _ in range(3)) for children in (stage.crowd // 10, stage.crowd))

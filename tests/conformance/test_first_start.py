@@ -15,11 +15,11 @@ from tests.conformance.stage import Stage, Start, in_list_order
 @case(7, "sup_start_normal")
 def test_a_supervisor_without_children_starts_and_stops(stage: Stage) -> None:
     stage.start(flags=in_list_order())
-    assert stage.over is None
+    assert stage.over() is None
 
     stage.stop()
 
-    assert stage.over == ("asked", 0)
+    assert stage.over() == ("asked", 0)
 
 
 @case(7, "sup_start_normal")
@@ -72,7 +72,7 @@ def test_a_first_start_that_fails_stops_the_earlier_children_in_reverse_and_the_
     stage.starts("c", Start.FAIL)
     stage.start(*(stage.child(name) for name in "abcd"), flags=in_list_order())
 
-    assert stage.over == ("c did not start: RuntimeError: c cannot start", 70)
+    assert stage.over() == ("c did not start: RuntimeError: c cannot start", 70)
     assert stage.log == ["+a", "+b", "!c", "-b", "-a"]
 
 
@@ -82,7 +82,7 @@ def test_an_inner_supervisor_with_a_child_that_does_not_start_has_not_started_it
     inner = stage.nested("inner", stage.child("a"), stage.child("b"), flags=in_list_order())
     stage.start(stage.child("before"), inner, stage.child("after"), flags=in_list_order())
 
-    assert stage.over == ("inner did not start: b did not start: RuntimeError: b cannot start", 70)
+    assert stage.over() == ("inner did not start: b did not start: RuntimeError: b cannot start", 70)
     assert stage.log == ["+before", "+a", "!b", "-a", "-before"]
 
 
@@ -97,7 +97,7 @@ def test_a_child_that_is_asked_for_and_does_not_start_is_discarded(stage: Stage,
     assert request.outcome is Outcome.START_FAILED
     assert "a cannot start" in request.info
     assert stage.which() == []
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(12, "sup_start_restart_child_returns_error")

@@ -71,7 +71,7 @@ def test_a_supervisor_that_gave_up_ended_by_a_shutdown_after_which_a_transient_o
     assert stage.reason("permanent") is stage.reason("transient") is Reason.SHUTDOWN
     assert stage.runs("permanent", "a")
     assert stage.status("transient") is Status.STOPPED
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(46, "simple_global_supervisor")

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from actors.runtime.child import Backoff, Restart
 from actors.runtime.events import Outcome, Reason
-from actors.runtime.flags import AutoShutdown, Strategy
+from actors.runtime.flags import AutoShutdown, Flags, Strategy
+from actors.runtime.tree import Status
 from tests.conformance.model import DOWN, UP, Kid, Model
 from tests.conformance.pure import PureStage
-from tests.conformance.stage import HOT, TOP, Script, Start, in_list_order
+from tests.conformance.stage import HOT, SLOW, TOP, Script, Start, Stop, in_list_order
 
 NAMES = "abcde"
 LISTED = "abcd"
 TICK_S = 2.0**-10
-EXAMPLES = 300
+EXAMPLES = 100
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Pair:
     def compare(self) -> None:
         stage, model = self.stage, self.model
         assert stage.log == model.log
-        assert (stage.over is None) == model.alive
+        assert (stage.over() is None) == model.alive
         if model.alive:
             standing = {name: status for name, status, _ in reversed(stage.which())}
             assert list(standing.items()) == [(kid.name, kid.state) for kid in model.kids]
@@ -139,7 +140,7 @@ class Pair:
     def stop(self) -> None:
         """It ends at once, however it stands, and everybody who waits is answered."""
         self.do(Op("stop"))
-        assert self.stage.over is not None
+        assert self.stage.over() is not None
         assert not self.stage.alive
         assert not self.stage.unanswered
 
@@ -158,3 +159,75 @@ def test_the_machine_does_what_the_model_does(strategy: Strategy, retry_s: float
         pair.stop()
 
     holds()
+
+
+class Unruly:
+    """Children that take their time to start and to stop, or never do, while more is asked of their supervisor."""
+
+    def __init__(self, strategy: Strategy, kids: list[Kid], in_sequence: bool) -> None:
+        self.stage = PureStage()
+        flags = Flags(strategy=strategy, intensity=1000, period_s=1, in_sequence=in_sequence)
+        specs = [self.stage.child(kid.name, restart=kid.restart, backoff=SLOW) for kid in kids]
+        for spec in specs:
+            self.stage.starts(spec.name, Start.HOLD)
+        self.stage.start(*specs, flags=flags)
+
+    def do(self, op: Op) -> None:
+        stage, name = self.stage, NAMES[op.pick]
+        up = sorted(name for name, _ in stage.alive if stage.status(name) is Status.RUNNING)
+        match op.what:
+            case "crash" if up:
+                stage.starts(NAMES[op.detail[0]], *op.detail[1])
+                stage.crash(up[op.pick % len(up)])
+            case "starts":
+                stage.starts(NAMES[op.detail[0]], *op.detail[1])
+            case "end" if up:
+                stage.end(up[op.pick % len(up)], op.detail)
+            case "hold":
+                stage.starts(name, Start.HOLD)
+                stage.stops(name, Stop.HOLD if op.detail else Stop.OBEY)
+            case "release" if stage.held:
+                stage.release(stage.held[op.pick % len(stage.held)])
+            case "add":
+                stage.add(stage.child(name, restart=op.detail, backoff=SLOW))
+            case "terminate" | "restart" | "delete" as what:
+                getattr(stage, what)(name)
+            case "pass":
+                stage.advance(op.detail)
+
+    def come_to_rest(self) -> None:
+        """Whoever is held goes on, and nobody fails any more: all who wait come up, and everybody is answered."""
+        for name in NAMES:
+            self.stage.starts(name)
+            self.stage.stops(name, Stop.OBEY)
+        while self.stage.held:
+            self.stage.release(self.stage.held[0])
+        self.stage.advance(1)
+        assert not self.stage.unanswered
+        assert {status for _, status, _ in self.stage.which()} <= {UP, DOWN}
+
+
+def slow_ops() -> st.SearchStrategy[Op]:
+    picks = st.integers(0, len(NAMES) - 1)
+    release = st.builds(Op, st.just("release"), picks)
+    return st.one_of(ops(), ops(), st.builds(Op, st.just("hold"), picks, st.booleans()), release, release)
+
+
+@pytest.mark.parametrize("strategy", Strategy, ids=lambda one: one.value)
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(data=st.data(), in_sequence=st.booleans(), abruptly=st.booleans())
+def test_slow_starts_and_stops_mix_with_all_the_rest_and_it_still_comes_to_rest(
+    strategy: Strategy, data: st.DataObject, in_sequence: bool, abruptly: bool
+) -> None:
+    """The stage's own checks hold all along: no child lives twice, and those live of whom the machine says so."""
+    unruly = Unruly(strategy, data.draw(listed(AutoShutdown.NEVER)), in_sequence)
+    for op in data.draw(st.lists(slow_ops(), min_size=8, max_size=25)):
+        if unruly.stage.over() is None:
+            unruly.do(op)
+    if not abruptly and unruly.stage.over() is None:
+        unruly.come_to_rest()
+    unruly.stage.stop()
+    unruly.stage.advance(30)
+    assert unruly.stage.over() is not None
+    assert not unruly.stage.alive
+    assert not unruly.stage.unanswered

@@ -52,7 +52,7 @@ def test_a_transient_child_that_ended_in_order_stays_down_and_is_kept(stage: Sta
     assert stage.which() == [("a", Status.STOPPED, 1)]
     assert stage.reason("a") is reason
     assert (stage.count().specs, stage.count().active) == (1, 0)
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(26, "transient_abnormal")
@@ -76,7 +76,7 @@ def test_a_temporary_child_that_ended_is_forgotten(stage: Stage, reason: Reason)
 
     assert stage.which() == []
     assert stage.count().specs == 0
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(30, "temporary_bystander")
@@ -89,7 +89,7 @@ def test_a_temporary_sibling_that_is_stopped_by_a_restart_is_not_restarted(stage
 
     assert stage.which() == [("a", Status.RUNNING, 2)]
     assert stage.log == ["+a", "+b", "-a", "-b", "+a"]
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(31, "do_not_save_child_specs_for_temporary_children")

@@ -26,7 +26,7 @@ def test_a_temporary_child_that_is_not_significant_never_ends_its_supervisor(sta
     stage.kill("d")
 
     assert stage.which() == []
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(54, "nonsignificant_transient")
@@ -41,7 +41,7 @@ def test_a_transient_child_that_is_not_significant_never_ends_its_supervisor(sta
     stage.crash("d")
 
     assert stage.lives("a", "b", "c", "d") == (1, 1, 1, 2)
-    assert stage.over is None
+    assert stage.over() is None
 
 
 @case(55, "significant_temporary")
@@ -61,7 +61,7 @@ def test_a_significant_temporary_child_ends_its_supervisor_however_it_ends(
         case _:
             stage.end("a", Reason(ended))
 
-    assert stage.over == ("a ended", 0)
+    assert stage.over() == ("a ended", 0)
     assert stage.log == ["+a", "+b", "-a", "-b"]
 
 
@@ -76,7 +76,7 @@ def test_a_significant_child_that_is_terminated_does_not_end_its_supervisor(
 
     stage.terminate("a")
 
-    assert stage.over is None
+    assert stage.over() is None
     assert stage.runs("b")
 
 
@@ -92,10 +92,10 @@ def test_a_significant_transient_child_ends_its_supervisor_when_it_ends_without_
     stage.crash("a")
     stage.kill("a")
     assert stage.lives("a", "b") == (3, 1)
-    assert stage.over is None
+    assert stage.over() is None
     stage.end("a", reason)
 
-    assert stage.over == ("a ended", 0)
+    assert stage.over() == ("a ended", 0)
 
 
 @case(57, "significant_temporary")
@@ -107,10 +107,10 @@ def test_with_all_significant_only_the_end_of_the_last_one_counts(stage: Stage, 
     stage.start(*specs, stage.child("d"), flags=in_list_order(auto_shutdown=AutoShutdown.ALL_SIGNIFICANT))
 
     for name in order:
-        assert stage.over is None
+        assert stage.over() is None
         stage.end(name)
 
-    assert stage.over == (f"{order[-1]} ended", 0)
+    assert stage.over() == (f"{order[-1]} ended", 0)
 
 
 @case(57, "significant_transient")
@@ -119,10 +119,10 @@ def test_with_all_significant_one_that_was_terminated_is_no_longer_waited_for(st
     stage.start(*specs, flags=in_list_order(auto_shutdown=AutoShutdown.ALL_SIGNIFICANT))
 
     stage.terminate("a")
-    assert stage.over is None
+    assert stage.over() is None
     stage.end("b")
 
-    assert stage.over == ("b ended", 0)
+    assert stage.over() == ("b ended", 0)
 
 
 @case(58, "significant_bystander")
@@ -137,7 +137,7 @@ def test_a_significant_child_that_is_stopped_for_a_siblings_sake_does_not_end_it
 
     stage.crash("a")
 
-    assert stage.over is None
+    assert stage.over() is None
     assert stage.lives("a") == (2,)
     if strategy is Strategy.ONE_FOR_ONE:
         assert stage.lives("b") == (1,)
@@ -159,7 +159,7 @@ def test_the_end_of_an_inner_supervisor_ends_the_outer_one_only_if_it_is_signifi
 
     stage.end("a")
 
-    assert stage.over == (("inner ended", 0) if significant else None)
+    assert stage.over() == (("inner ended", 0) if significant else None)
     if not significant:
         assert stage.status("inner") is Status.STOPPED
         assert stage.runs("b")

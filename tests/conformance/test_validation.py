@@ -121,5 +121,5 @@ def test_flags_that_are_left_out_are_elixirs_and_a_strategy_of_none_is_refused(s
     assert (stage.trees["supervisor"].flags.intensity, stage.trees["supervisor"].flags.period_s) == (3, 5.0)
     assert stage.trees["supervisor"].flags.strategy is Strategy.ONE_FOR_ONE
     nothing: Any = None
-    with pytest.raises(SpecError, match="^strategy: None"):
+    with pytest.raises(SpecError, match=r"^strategy: None"):
         Flags(strategy=nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from actors.errors import ChildRefused
@@ -99,7 +100,7 @@ class ThreadStage(Stage):
 
     def kill(self, name: str) -> None:
         hang = Hang()
-        key = (name, *self.lives(name))
+        key = self.key(name)
         self._handle(name).tell(hang)
         assert hang.entered.wait(WAIT_S)
         self.advance(1)
@@ -111,7 +112,7 @@ class ThreadStage(Stage):
         self._until_gone(name, Leave(reason))
 
     def vanish(self, name: str) -> None:
-        key = (name, *self.lives(name))
+        key = self.key(name)
         self._handle(name).tell(Vanish())
         self._wait(lambda: key in self._ledger.vanished)
         self._settle()
@@ -162,7 +163,7 @@ class ThreadStage(Stage):
         self.script.stops.clear()
         for name, child in self.children().items():
             if (name, child.generation) in self._ledger.vanished and child.status in ALIVE:
-                self.advance(1)
+                self.advance(2)
         self._grove.close()
 
     @property
@@ -195,7 +196,7 @@ class ThreadStage(Stage):
         return request
 
     def _until_gone(self, name: str, message: Any) -> None:
-        key = (name, *self.lives(name))
+        key = self.key(name)
         assert self._handle(name).tell(message)
         self._wait(lambda: not self._is_running(key))
         self._settle()
@@ -238,13 +239,11 @@ class ThreadStage(Stage):
             before = self.children().get(name)
             passed = Passed(self._ledger.changed)
             self._handle(name).post(Ping(), passed)
-            self._wait(lambda name=name, before=before, passed=passed: passed.done or self._changed(name, before))
+            self._wait(partial(self._has_passed, name, before, passed))
 
-    def _changed(self, name: str, before: Any) -> bool:
-        now = self.children().get(name)
-        return before is not None and (
-            now is None or (now.generation, now.status) != (before.generation, before.status)
-        )
+    def _has_passed(self, name: str, before: Any, passed: Passed) -> bool:
+        """Whether the supervisor answered, or will not as it is no longer what it was."""
+        return passed.done or self.children().get(name) is not before
 
     def _still(self, supervisor: str = TOP) -> bool:
         """Whether nobody below the supervisor is on the way up or down who is not held on purpose."""

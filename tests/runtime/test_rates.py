@@ -112,7 +112,7 @@ def test_it_takes_the_same_little_room_however_long_it_runs() -> None:
 
 
 def test_a_supervisor_samples_its_children_once_a_second(probe: Probe) -> None:
-    with tree(worker(probe, "busy"), worker(probe, "idle"), probe=probe) as grove:
+    with tree(worker(probe, "busy"), worker(probe, "idle", depends_on=("busy",)), probe=probe) as grove:
         for number in range(20):
             grove["busy"].tell(Note(number))
             grove["busy"].ask(Note(number), WAIT_S)
