@@ -94,6 +94,13 @@ class ServiceActor(pykka.ThreadingActor):
     def on_abandoned(self) -> None:
         """Run in the supervisor's thread when it no longer waits for this incarnation."""
 
+    def stop(self) -> None:
+        """End after what waits already; an incarnation that was abandoned ends nobody else."""
+        if self._context is None:
+            super().stop()
+        elif self._context.mailbox.generation == self._context.generation:
+            self._context.mailbox.offer(Letter(_ActorStop()))
+
     # pykka's hooks
 
     def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # pykka declares it static and calls it on self
@@ -141,6 +148,7 @@ class ServiceActor(pykka.ThreadingActor):
         try:
             while self._serve(context):
                 pass
+            context.telemetry.handling_since, context.telemetry.handling = context.clock.monotonic(), "stop"
             self.on_stop()
         except Abandoned:
             self.log.warning("abandoned incarnation ended", generation=generation)
@@ -262,6 +270,8 @@ class ServiceActor(pykka.ThreadingActor):
         """
         context, message, reply = self.context, letter.message, letter.reply_to
         if isinstance(error, Abandoned):
+            if reply is not None:
+                reply.fail(NotDelivered(f"{context.name} was abandoned"))
             raise error
         context.telemetry.failed += 1
         kind = type(message).__name__
@@ -301,5 +311,8 @@ def _crash(message: Crash) -> None:
 
 def describe(error: BaseException) -> str:
     """An error in one line: its class and the first line of its text."""
-    text = str(error).strip().split("\n", 1)[0]
+    try:
+        text = str(error).strip().split("\n", 1)[0]
+    except Exception:  # noqa: BLE001  # a feature's error may fail even at this
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -57,7 +57,7 @@ def _start(tree: Tree, request: StartWanted, now: float) -> Step:
         _check_dependencies(tree, spec)
     except SpecError as error:
         return tree, (Answer(request.ticket, spec.name, Outcome.INVALID, str(error)),)
-    tree = tree.add(spec)
+    tree = tree.add(spec, request.seen)
     child = replace(tree.children[spec.name], since=now, then=Next.LEAVE, asked_to_start=(request.ticket,))
     if tree.phase is Phase.STARTING or tree.group is not None:
         return tree.put(child), (Add(spec),)

@@ -14,7 +14,7 @@ from actors.runtime.clock import Clock, Timer, Timers
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
 from actors.runtime.events import Event
-from actors.runtime.mailbox import Letter, Mailbox
+from actors.runtime.mailbox import Abandoned, Letter, Mailbox
 from actors.runtime.telemetry import Snapshot, Telemetry
 from actors.runtime.zombies import Zombies
 
@@ -115,6 +115,7 @@ class Cell:
         )
         self._surroundings = surroundings
         self._supervisor = supervisor
+        self._owner = self.handle.mailbox.generation
         self._actor: ServiceActor | None = None
         self._thread: threading.Thread | None = None
 
@@ -122,25 +123,38 @@ class Cell:
         """Build the incarnation and start its thread; it reports `Started` or `StartFailed` itself.
 
         Raises:
+            Abandoned: another life of the supervisor has taken the child over.
             Exception: whatever the factory raises.
         """
         self._thread = self._actor = None
-        mailbox = self.handle.mailbox
-        mailbox.reopen()
-        mailbox.hand_over(generation)
-        self.handle.telemetry = self.handle.telemetry.successor()
-        context = Context(self.spec.name, generation, self.handle, self._surroundings, self._supervisor)
-        self._actor = self.spec.factory(context)
-        self._thread = self._actor.launch()
+        self._actor = actor = self.build(generation)
+        if self.handle.mailbox.generation != generation:
+            raise Abandoned
+        self._thread = actor.launch()
 
-    def tell_to_stop(self, generation: int) -> None:
+    def build(self, generation: int) -> ServiceActor:
+        """Give the mailbox to an incarnation and build it.
+
+        Raises:
+            Abandoned, Exception: as `start`.
+        """
+        mailbox = self.handle.mailbox
+        if not mailbox.hand_over(generation, self._owner):
+            raise Abandoned
+        self._owner = generation
+        mailbox.reopen()
+        self.handle.telemetry = self.handle.telemetry.successor()
+        return self.spec.factory(Context(self.spec.name, generation, self.handle, self._surroundings, self._supervisor))
+
+    def tell_to_stop(self) -> None:
         """Have the incarnation end after what it does now, ahead of its backlog."""
-        self.handle.mailbox.offer_to(generation, Letter(_ActorStop()))
+        self.handle.mailbox.offer_to(self._owner, Letter(_ActorStop()))
 
     def abandon(self) -> None:
         """Take the mailbox, and what was not handled, from the incarnation; its thread lives on as a zombie."""
-        mailbox = self.handle.mailbox
-        mailbox.hand_over(-abs(mailbox.generation))
+        fenced = -abs(self._owner)
+        if self.handle.mailbox.hand_over(fenced, self._owner):
+            self._owner = fenced
         if self._actor is not None:
             self._actor.on_abandoned()
         if self._thread is not None and self._thread.is_alive():

@@ -116,22 +116,9 @@ class ChildSpec:
             raise SpecError(f"child {self.name!r}: name must be a text that is not empty")
         if not callable(self.factory):
             raise SpecError(f"child {self.name}: factory is not callable")
-        for field, kind in _ENUMS.items():
-            if not isinstance(getattr(self, field), kind):
-                raise SpecError(f"child {self.name}: {field} must be one of {', '.join(map(str, kind))}")
-        for field, (least, what) in _NUMBERS.items():
-            value = getattr(self, field)
-            if value is not None and not _at_least(value, least):
-                raise SpecError(f"child {self.name}: {field} must {what}, not {value!r}")
-        if isinstance(self.intensity, float):
-            raise SpecError(f"child {self.name}: intensity must be a whole number, not {self.intensity!r}")
-        for field in ("first_s", "min_s", "max_s", "jitter", "reset_after_s"):
-            if not _at_least(getattr(self.backoff, field), 0):
-                raise SpecError(f"child {self.name}: backoff.{field} must not be negative")
-        if self.give_up is GiveUp.PARK and self.intensity is None:
-            raise SpecError(f"child {self.name}: give_up parks, which needs an intensity of its own")
-        if self.significant and self.restart is Restart.PERMANENT:
-            raise SpecError(f"child {self.name}: significant, but permanent: it never ends without a restart")
+        for check in (_check_kinds, _check_numbers, _check_tuples, _check_together):
+            if problem := check(self):
+                raise SpecError(f"child {self.name}: {problem}")
 
     @property
     def stop_within_s(self) -> float:
@@ -151,6 +138,44 @@ _NUMBERS: dict[str, tuple[float, str]] = {
     "mailbox_capacity": (1, "be positive"),
     "handler_budget_s": (math.ulp(0.0), "be positive"),
 }
+
+
+def _check_kinds(spec: ChildSpec) -> str | None:
+    for field, kind in _ENUMS.items():
+        if not isinstance(getattr(spec, field), kind):
+            return f"{field} must be one of {', '.join(map(str, kind))}"
+    return None
+
+
+def _check_numbers(spec: ChildSpec) -> str | None:
+    for field, (least, what) in _NUMBERS.items():
+        value = getattr(spec, field)
+        if not (_at_least(value, least) or (value is None and field in {"intensity", "shutdown_s"})):
+            return f"{field} must {what}, not {value!r}"
+    for field in ("intensity", "mailbox_capacity"):
+        if isinstance(value := getattr(spec, field), float):
+            return f"{field} must be a whole number, not {value!r}"
+    for field in ("first_s", "min_s", "max_s", "jitter", "reset_after_s"):
+        if not _at_least(getattr(spec.backoff, field), 0):
+            return f"backoff.{field} must not be negative"
+    return None
+
+
+def _check_tuples(spec: ChildSpec) -> str | None:
+    kinds: dict[str, type] = {"depends_on": str, "children": ChildSpec}
+    for field, kind in kinds.items():
+        several = getattr(spec, field)
+        if not (isinstance(several, tuple) and all(isinstance(one, kind) for one in several)):
+            return f"{field} must be a tuple of {kind.__name__}"
+    return None
+
+
+def _check_together(spec: ChildSpec) -> str | None:
+    if spec.give_up is GiveUp.PARK and spec.intensity is None:
+        return "give_up parks, which needs an intensity of its own"
+    if spec.significant and spec.restart is Restart.PERMANENT:
+        return "significant, but permanent: it never ends without a restart"
+    return None
 
 
 def _any(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +74,13 @@ class Timers:
             self._thread.join(timeout_s)
 
     def after(self, delay_s: float, call: Callable[[], object]) -> Timer:
-        """Call `call` once on the timer thread, no sooner than `delay_s` from now."""
+        """Call `call` once on the timer thread, no sooner than `delay_s` from now; never, if that is infinite.
+
+        Raises:
+            ValueError: the delay is no number.
+        """
+        if math.isnan(delay_s):
+            raise ValueError("delay_s is not a number")
         timer = Timer()
         with self._condition:
             heapq.heappush(self._heap, (self._clock.monotonic() + delay_s, next(self._order), timer, call))
@@ -96,5 +103,5 @@ class Timers:
                 wait_s = self._heap[0][0] - self._clock.monotonic() if self._heap else None
                 if wait_s is not None and wait_s <= 0:
                     return heapq.heappop(self._heap)[3]
-                self._condition.wait(wait_s)
+                self._condition.wait(None if wait_s is None else min(wait_s, threading.TIMEOUT_MAX))
             return None

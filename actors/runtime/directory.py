@@ -204,13 +204,18 @@ class Directory:
             self.supervisors = {**self.supervisors, name: supervisor}
             return handle
 
+    def below(self, name: str) -> list[Handle]:
+        """The handles of a supervisor's children and of theirs."""
+        found = {name}
+        for child, owner in self.supervisors.items():
+            if owner.name in found:
+                found.add(child)
+        return [handle for child, handle in self.handles.items() if child in found and child != name]
+
     def leave(self, name: str) -> None:
         """Free a child's name, and those of its own children."""
         with self._writing:
-            gone = {name}
-            for child, owner in self.supervisors.items():
-                if owner.name in gone:
-                    gone.add(child)
+            gone = {name, *(handle.name for handle in self.below(name))}
             self.handles = {name: handle for name, handle in self.handles.items() if name not in gone}
             self.supervisors = {name: owner for name, owner in self.supervisors.items() if name not in gone}
             self.trees = {name: tree for name, tree in self.trees.items() if name not in gone}

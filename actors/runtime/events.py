@@ -110,10 +110,14 @@ class BackoffElapsed:
 
 @dataclass(frozen=True, slots=True)
 class StartWanted:
-    """Add the child and start it; `ticket` names the request in its `Answer`, here and below."""
+    """Add the child and start it; `ticket` names the request in its `Answer`, here and below.
+
+    `seen` is the highest generation that its mailbox has had.
+    """
 
     spec: ChildSpec
     ticket: int
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,15 +87,17 @@ class Mailbox:
     def _mint(self) -> bool:
         """Draw a token when none lies ready: they are made as they are needed, as most mailboxes are nearly empty."""
         with self._lock:
-            with contextlib.suppress(IndexError):
-                self._draw()
-                return True
-            if not self._unminted:
-                return False
+            return self._drawn()
+
+    def _drawn(self) -> bool:
+        try:
+            self._draw()
+        except IndexError:
             minted = min(self._unminted, TOKENS_READY)
             self._unminted -= minted
             self._tokens.extend(itertools.repeat(None, minted - 1))
-            return True
+            return minted > 0
+        return True
 
     def _look_after(self, letter: Letter) -> Admission:
         """Wake the taker, or withdraw a letter that came after the mailbox was closed."""
@@ -116,15 +118,12 @@ class Mailbox:
             if self.closed:
                 return 0
             now = self._now()
-            self._tokens.extend(itertools.repeat(None, self._unminted))
-            self._unminted = 0
-            with contextlib.suppress(IndexError):
-                for letter in letters:
-                    self._draw()
-                    letter.accepted_at = now
-                    self._user.append(letter)
-                    accepted += 1
-            self._repay(0)
+            for letter in letters:
+                if not self._drawn():
+                    break
+                letter.accepted_at = now
+                self._user.append(letter)
+                accepted += 1
             if not self.suspended:
                 self._rouse()
         return accepted
@@ -324,9 +323,14 @@ class Mailbox:
 
     # The owner
 
-    def hand_over(self, generation: int) -> None:
-        """Give the mailbox to another generation, with what its predecessor did not get to; both lanes are served."""
+    def hand_over(self, generation: int, owner: int | None = None) -> bool:
+        """Give the mailbox to another generation, with what its predecessor did not get to; both lanes are served.
+
+        With `owner`, only if that generation still owns it; returns whether it was given.
+        """
         with self._lock:
+            if owner is not None and owner != self.generation:
+                return False
             self.generation = generation
             self.suspended = False
             self._recall()
@@ -336,6 +340,7 @@ class Mailbox:
             self._idle, self._heed = False, self.closed
             if waiting.locked():
                 waiting.release()
+            return True
 
     def close(self) -> list[Letter]:
         """Refuse everything from now on and return what was left, control first."""

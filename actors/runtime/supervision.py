@@ -58,6 +58,8 @@ def step(tree: Tree, event: Event, now: float) -> Step:
             return _start_failed(tree, child, event, now)
         case NotStarted() if child.status is Status.STARTING:
             return _ended(tree, child, Outcome.IGNORED, now)
+        case NotStarted() if child.status is Status.STOPPING:
+            return down(tree, child, now)
         case Exited():
             return _exited(tree, child, event.reason, event.error, now)
         case Overdue(what=what):

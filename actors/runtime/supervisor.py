@@ -8,11 +8,12 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pykka.messages import _ActorStop
 
-from actors.errors import ChildRefused, SpecError, StartRefused
+from actors.errors import ChildRefused, NotDelivered, SpecError, StartRefused
 from actors.messages import (
     ChildEvent,
     CountChildren,
@@ -58,6 +59,7 @@ from actors.runtime.events import (
 )
 from actors.runtime.flags import Flags
 from actors.runtime.letter import Letter
+from actors.runtime.mailbox import Abandoned
 from actors.runtime.passage import ALIVE
 from actors.runtime.tree import Phase, Status, Tree, count_children, which_children
 
@@ -99,6 +101,7 @@ class Supervisor(ServiceActor):
         super().__init__(context)
         flags = flags or Flags()
         Tree.of(flags, specs)
+        self._free({spec.name for spec in specs})
         self._on_down, self._on_parked = on_down, on_parked
         self._cells = {spec.name: self._cell(spec) for spec in specs}
         seen = {name: abs(cell.handle.mailbox.generation) for name, cell in self._cells.items()}
@@ -117,10 +120,10 @@ class Supervisor(ServiceActor):
                 InspectChildren: self._inspect,
                 StopTree: lambda message: self._step(StopWanted(message.why, message.exit_code)),
                 StartChild: self._start_child,
-                TerminateChild: lambda message: self._request(lambda ticket: TerminateWanted(message.name, ticket)),
-                DeleteChild: lambda message: self._request(lambda ticket: DeleteWanted(message.name, ticket)),
-                RestartChild: lambda message: self._request(
-                    lambda ticket: RestartWanted(message.name, ticket, message.even_running)
+                TerminateChild: lambda message: self._named(message, TerminateWanted),
+                DeleteChild: lambda message: self._named(message, DeleteWanted),
+                RestartChild: lambda message: self._named(
+                    message, lambda name, ticket: RestartWanted(name, ticket, message.even_running)
                 ),
                 WhichChildren: lambda _: which_children(self.tree),
                 CountChildren: lambda _: count_children(self.tree),
@@ -137,14 +140,20 @@ class Supervisor(ServiceActor):
 
     def on_exit(self) -> None:
         """End the children, should any be left after a crash of this supervisor, last ones first."""
+        for reply in self._asked.values():
+            reply.fail(NotDelivered(f"{self.context.name} ended"))
         if self.tree.phase is Phase.STOPPED:
             return
         for cell in reversed(self._cells.values()):
+            if self._abandoned:
+                return
             if cell.thread is not None and cell.thread.is_alive():
-                cell.tell_to_stop(cell.handle.mailbox.generation)
+                cell.tell_to_stop()
                 cell.thread.join(min(cell.spec.stop_within_s, LAST_WAIT_S))
                 if cell.thread.is_alive():
                     cell.abandon()
+        down = [replace(child, status=Status.STOPPED) for child in self.tree.children.values()]
+        self.context.directory.publish(self.context.name, self.tree.put(*down))
 
     def on_abandoned(self) -> None:
         """Fence the children too: nobody supervises them any more."""
@@ -178,10 +187,17 @@ class Supervisor(ServiceActor):
             return
         while self._events:
             self.tree, effects = supervision.step(self.tree, self._events[0], self.context.clock.monotonic())
+            self._check_charge()
             self.context.directory.publish(self.context.name, self.tree)
             for effect in effects:
+                self._check_charge()
                 self._carry_out(effect)
             self._events.popleft()
+
+    def _check_charge(self) -> None:
+        """Nothing more is done to the children of whoever took over."""
+        if self._abandoned:
+            raise Abandoned
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -189,7 +205,7 @@ class Supervisor(ServiceActor):
                 self._launch(name, generation)
             case Halt(name, generation):
                 cell = self._cells[name]
-                cell.tell_to_stop(generation)
+                cell.tell_to_stop()
                 self._later(cell.spec.stop_within_s, Overdue(name, generation, "stop"))
             case Abandon(name):
                 self._cells[name].abandon()
@@ -221,6 +237,9 @@ class Supervisor(ServiceActor):
         self._later(cell.spec.start_timeout_s, Overdue(name, generation, "start"))
         try:
             cell.start(generation)
+        except Abandoned:
+            self._abandoned = True
+            raise
         except StartRefused as refusal:
             self._step(StartFailed(name, generation, str(refusal), refusal.exit_code, refusal.retryable))
         except BaseException as error:  # a factory may raise anything; its child has failed to start
@@ -228,17 +247,26 @@ class Supervisor(ServiceActor):
             self._step(StartFailed(name, generation, describe(error)))
         if self._abandoned:
             cell.abandon()
+            raise Abandoned
 
     def _retire(self, name: str) -> None:
         child = self.tree.children[name]
         self.log.warning("child down", child=name, state=child.status.value, error=child.last_error)
-        self._cells[name].handle.retire("down")
+        self._close(name, "down")
         if self._on_parked is not None:
-            self._on_parked(name)
+            try:
+                self._on_parked(name)
+            except Exception:
+                self.log.exception("on_parked failed", child=name)
+
+    def _close(self, name: str, reason: str) -> None:
+        """Nobody serves the child any more, nor those below it."""
+        for handle in (self._cells[name].handle, *self.context.directory.below(name)):
+            handle.retire(reason)
 
     def _end(self, why: str, exit_code: int) -> None:
-        for cell in self._cells.values():
-            cell.handle.retire("the tree stopped")
+        for name in self._cells:
+            self._close(name, "the tree stopped")
         if self.context.supervisor is None:
             self.context.handle.retire("the tree stopped")
         if self._on_down is not None:
@@ -252,10 +280,16 @@ class Supervisor(ServiceActor):
 
     def _cell(self, spec: ChildSpec) -> Cell:
         surroundings = self.context.surroundings
+        if spec.name == self.context.name:
+            raise SpecError(f"child {spec.name}: the name is taken by its supervisor")
         cell = Cell(spec, surroundings, self.context.handle)
         if spec.children and spec.name not in surroundings.directory.trees:
-            for one in spec.children:
-                Cell(one, surroundings, cell.handle)
+            try:
+                for one in spec.children:
+                    Cell(one, surroundings, cell.handle)
+            except SpecError:
+                surroundings.directory.leave(spec.name)
+                raise
             surroundings.directory.publish(spec.name, Tree.ahead(spec.children))
         return cell
 
@@ -271,15 +305,32 @@ class Supervisor(ServiceActor):
             self._cells[spec.name] = self._cell(spec)
         except SpecError as error:
             raise ChildRefused(spec.name, Outcome.ALREADY_STARTED, str(error)) from error
+        seen = abs(self._cells[spec.name].handle.mailbox.generation)
         try:
-            return self._request(lambda ticket: StartWanted(spec, ticket))
+            return self._request(lambda ticket: StartWanted(spec, ticket, seen))
         finally:
             if spec.name not in self.tree.children and spec.name in self._cells:
                 self._forget(spec.name)
 
     def _forget(self, name: str) -> None:
-        self._cells.pop(name).handle.retire("forgotten")
+        self._close(name, "forgotten")
+        del self._cells[name]
         self.context.directory.leave(name)
+
+    def _free(self, kept: set[str]) -> None:
+        """Free the names of children that an earlier life of this supervisor had added."""
+        directory = self.context.directory
+        for name, supervisor in list(directory.supervisors.items()):
+            if supervisor is self.context.handle and name not in kept:
+                for handle in (directory[name], *directory.below(name)):
+                    handle.retire("forgotten")
+                directory.leave(name)
+
+    def _named(self, message: Any, event: Callable[[str, int], Event]) -> Any:
+        name = message.name
+        if not isinstance(name, str):
+            raise ChildRefused(str(name), Outcome.NOT_FOUND)
+        return self._request(lambda ticket: event(name, ticket))
 
     def _request(self, event: Callable[[int], Event]) -> Any:
         ticket = next(self._tickets)

@@ -131,12 +131,12 @@ class Tree:
             children[child.spec.name] = child
         return replace(self, children=children, counts=counts)
 
-    def add(self, spec: ChildSpec) -> Tree:
+    def add(self, spec: ChildSpec, seen: int = 0) -> Tree:
         """This tree with one more child, which starts last and stops first; those of a dynamic one stop together."""
         levels = self.levels
         together = self.flags.dynamic and levels
         levels = ((*levels[0], spec.name),) if together else (*levels, (spec.name,))
-        return replace(self.put(Child(spec, generation=self.forgotten)), levels=levels)
+        return replace(self.put(Child(spec, generation=max(seen, self.forgotten))), levels=levels)
 
     def remove(self, name: str) -> Tree:
         """This tree without the child."""

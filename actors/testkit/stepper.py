@@ -163,7 +163,7 @@ class Stepper:
     def stop(self) -> None:
         """Stop it as its supervisor does, ahead of what waits."""
         self._running()
-        self._cell.tell_to_stop(self.generation)
+        self._cell.tell_to_stop()
         while self.up:
             self._serve(1)
 
@@ -180,13 +180,9 @@ class Stepper:
     # The actor's turn
 
     def _start(self) -> None:
-        mailbox, handle = self.handle.mailbox, self.handle
         self.generation += 1
         self.crashed = None
-        mailbox.hand_over(self.generation)
-        handle.telemetry = handle.telemetry.successor()
-        context = Context(self.name, self.generation, handle, self._surroundings, self.supervisor.handle)
-        self.actor = self._factory(context)
+        self.actor = self._cell.build(self.generation)
         with self._turn():
             self.up = True
             self.info = self.actor.on_start()  # type: ignore[func-returns-value]  # pykka says None

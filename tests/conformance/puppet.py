@@ -128,6 +128,8 @@ class Puppet(ServiceActor):
         self._ledger.ended(self._key)
         if self._vanishes:
             self._ledger.vanishes(self._key)
+        if self._script.stop(self.context.name) is Stop.LINGER:
+            self._ledger.hold(self._key)
 
     def on_abandoned(self) -> None:
         self._ledger.ended(self._key, abandoned=True)

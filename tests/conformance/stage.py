@@ -40,6 +40,7 @@ class Stop(Enum):
     CRASH = "crash"
     HOLD = "wait for `release`"
     VANISH = "end without a report"
+    LINGER = "end, but keep the thread until `release_all`"
 
 
 class Script:
@@ -123,6 +124,10 @@ class Stage(ABC):
     @abstractmethod
     def release(self, name: str) -> None:
         """Let the child go on with the start or the stop that it holds."""
+
+    @abstractmethod
+    def release_all(self) -> None:
+        """The same for all that hold one, and for threads that linger."""
 
     @abstractmethod
     def crash(self, name: str) -> None:

@@ -80,9 +80,12 @@ def test_a_temporary_child_that_ended_is_forgotten(stage: Stage, reason: Reason)
 
 
 @case(30, "temporary_bystander")
+@pytest.mark.parametrize("shutdown_s", [5, 0])
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
-def test_a_temporary_sibling_that_is_stopped_by_a_restart_is_not_restarted(stage: Stage, strategy: Strategy) -> None:
-    specs = [stage.child("a"), stage.child("b", restart=Restart.TEMPORARY)]
+def test_a_temporary_sibling_that_is_stopped_by_a_restart_is_not_restarted(
+    stage: Stage, strategy: Strategy, shutdown_s: float
+) -> None:
+    specs = [stage.child("a"), stage.child("b", restart=Restart.TEMPORARY, shutdown_s=shutdown_s)]
     stage.start(*specs, flags=in_list_order(strategy=strategy))
 
     stage.crash("a")

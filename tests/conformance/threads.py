@@ -88,6 +88,11 @@ class ThreadStage(Stage):
         self._ledger.release(key)
         self._settle()
 
+    def release_all(self) -> None:
+        for key in list(self._ledger.held):
+            self._ledger.release(key)
+        self._settle()
+
     def crash(self, name: str) -> None:
         self._until_gone(name, Crash())
 
@@ -158,9 +163,8 @@ class ThreadStage(Stage):
     def close(self) -> None:
         if self._grove is None:
             return
-        for key in list(self._ledger.held):
-            self._ledger.release(key)
         self.script.stops.clear()
+        self.release_all()
         for name, child in self.children().items():
             if (name, child.generation) in self._ledger.vanished and child.status in ALIVE:
                 self.advance(2)
