@@ -158,7 +158,8 @@ class ControlActor(ServiceActor):
         child = self.context.directory.handles.get(name)
         if child is None:
             return self._unknown(name)
-        child.tell_control(Crash())
+        if not child.tell_control(Crash()):
+            return _json({"error": f"{name} is down; restart it first"}, 400)
         self.log.warning("crash requested", child=name)
         return _json({"crashed": name})
 

@@ -12,13 +12,14 @@ from typing import Any
 from actors.runtime.clock import Clock
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
-from actors.runtime.tree import Child, Phase, Status
+from actors.runtime.tree import Child, Next, Phase, Status
 from actors.runtime.zombies import Zombies
 
 LATE_S = 5.0
 """An actor or a server that needs longer than this is shown as the reason why not all is well."""
 
 _SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
+_COMES_BACK = {Next.RENEW, Next.REJOIN}
 _BROKER_SHOWN = {Status.PARKED: "failed"}
 
 
@@ -96,7 +97,7 @@ class StatusReport:
         stuck = child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s / 2
         return {
             "name": child.spec.name,
-            "state": "stuck" if stuck else _SHOWN.get(child.status, child.status.value),
+            "state": "stuck" if stuck else _state(child),
             "since": wire_time(self.clock.now() - timedelta(seconds=now - child.since)) if child.since else None,
             "restarts": child.total_restarts,
             "last_error": child.last_error,
@@ -130,7 +131,7 @@ class StatusReport:
         events = parts.get("database", {}).get("events", {}).get(name, {})
         placed, failed = events.get("order_placed", 0), events.get("order_failed", 0)
         if child is not None and child.status is not Status.RUNNING:
-            own["state"] = _BROKER_SHOWN.get(child.status) or _SHOWN.get(child.status, child.status.value)
+            own["state"] = _BROKER_SHOWN.get(child.status) or _state(child)
         return {
             "state": own.get("state", "starting"),
             "lease": own.get("lease", _NO_LEASE),
@@ -159,6 +160,13 @@ _NO_DATABASE: dict[str, Any] = {
     "error": None,
 }
 _NO_NATS: dict[str, Any] = {"state": "starting", "url": None, "embedded": None, "streams": {}, "error": None}
+
+
+def _state(child: Child) -> str:
+    """The contract's word for where the child stands."""
+    if child.status is Status.STOPPING and child.then in _COMES_BACK:
+        return Status.RESTARTING.value
+    return _SHOWN.get(child.status, child.status.value)
 
 
 def _part(handle: Handle, now: float) -> dict[str, Any]:
