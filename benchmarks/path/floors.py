@@ -1,0 +1,121 @@
+"""What lies below: pulling and acknowledging without doing anything, and the same rows from one bare connection."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import Sequence
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from actors.gateway.connection import ensure_consumer
+from actors.gateway.puller import Puller
+from benchmarks.path.routes import OURS
+from benchmarks.path.servers import Servers, connect
+from benchmarks.path.signals import signals
+from benchmarks.path.trade import Books, Envelope, Outcome
+from benchmarks.rounds import DEADLINE_S
+from persistence import models
+from persistence.bulk import encode, insert, upsert
+
+PER_COMMIT = 1_000
+CREDIT = 4_000
+CONSUMER = "bare"
+
+
+def pull_and_ack(servers: Servers, count: int) -> float:
+    """Messages per second that one connection pulls from the stream of signals and acknowledges, nothing else.
+
+    The stream must hold that many.
+    """
+    return servers.with_nats(lambda client: _pull_and_ack(client, count))
+
+
+async def _pull_and_ack(client: Client, count: int) -> float:
+    js, done, left = client.jetstream(), asyncio.Event(), count
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def ensure() -> str:
+        return await ensure_consumer(js, OURS.signals, CONSUMER, None, CREDIT)
+
+    async def acknowledge(batch: Sequence[Msg]) -> None:
+        nonlocal left
+        for message in batch:
+            await client.publish(message.reply, b"+ACK")
+        puller.settle(len(batch), sum(len(message.data) for message in batch))
+        left -= len(batch)
+        if left <= 0:
+            done.set()
+
+    def receive(batch: list[Msg]) -> None:
+        task = asyncio.get_running_loop().create_task(acknowledge(batch))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    puller = Puller(
+        client,
+        OURS.signals,
+        await ensure(),
+        credit=CREDIT,
+        batch=CREDIT // 2,
+        on_batch=receive,
+        repair=ensure,
+    )
+    began = time.perf_counter()
+    await puller.start()
+    async with asyncio.timeout(DEADLINE_S):
+        await done.wait()
+        await client.flush()
+    took = time.perf_counter() - began
+    await puller.stop()
+    await js.delete_consumer(OURS.signals, CONSUMER)
+    return (count - left) / took
+
+
+class BareInsert:
+    """The rows of signals, set by set, over one psycopg2 connection with the daemon's own statements.
+
+    The rows and their JSON are made beforehand: only PostgreSQL's work and the way there are measured.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._connection = connect(database_url)
+        self._connection.autocommit = False
+        self._books = Books()
+
+    def measure(self, count: int) -> float:
+        """Signals per second, `PER_COMMIT` of them in each transaction."""
+        outcomes = ((key, self._books.execute(Envelope.model_validate_json(body))) for key, body in signals(count))
+        commits = []
+        while some := list(itertools.islice(outcomes, PER_COMMIT)):
+            commits.append(_statements(some))
+        cursor = self._connection.cursor()
+        began = time.perf_counter()
+        for statements in commits:
+            for statement, parameters in statements:
+                cursor.execute(statement, parameters)
+            self._connection.commit()
+        return count / (time.perf_counter() - began)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _statements(some: Sequence[tuple[str, Outcome]]) -> list[tuple[str, tuple[object, ...]]]:
+    noted = [{"consumer": CONSUMER, "message_id": key, "stream_seq": None} for key, _ in some]
+    events = [event for _, outcome in some for event in outcome.events]
+    portfolios = {outcome.portfolio["portfolio_id"]: outcome.portfolio for _, outcome in some}
+    messages = [message for _, outcome in some for message in outcome.messages]
+    outbox = "INSERT INTO outbox (id, messages) VALUES (%s, %s)"
+    inbox = insert(models.inbox, tuple(noted[0]), ("consumer", "message_id")) + " RETURNING consumer, message_id"
+    portfolio = upsert(models.portfolio_snapshots, tuple(next(iter(portfolios.values()))), ("portfolio_id",))
+    return [
+        (inbox, (encode(noted),)),
+        (insert(models.trading_events, tuple(events[0]), ("event_id",)), (encode(events),)),
+        (portfolio, (encode(list(portfolios.values())),)),
+        (outbox, (str(uuid.uuid4()), orjson.dumps(messages))),
+    ]
