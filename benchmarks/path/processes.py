@@ -1,4 +1,4 @@
-"""The sides as processes of their own: the real daemon, and a peer."""
+"""The sides as processes of their own, which end with the benchmark: the real daemon, and a peer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import nats.errors
@@ -19,6 +20,7 @@ from benchmarks.measurement import BenchmarkFailed
 from benchmarks.path.routes import OURS, PEER, Route, consumer, make_peer_streams
 from benchmarks.path.servers import Servers
 from benchmarks.rounds import DEADLINE_S
+from persistence.server_user import command
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__", "ACTIVE_BROKERS", "STATE_DIR")
@@ -44,7 +46,7 @@ def daemon(servers: Servers, database_url: str) -> Iterator[int]:
     )
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor", "run"],
+            command([sys.executable, "-m", "supervisor", "run"], Signals.SIGTERM, None),
             cwd=servers.directory,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -76,7 +78,12 @@ def faststream(servers: Servers, database_url: str) -> Iterator[int]:
 def launch(module: str, output: Any, **parameters: Any) -> subprocess.Popen[bytes]:
     """Run a module of the benchmark; its parameters travel over stdin, as there are passwords in them."""
     process = subprocess.Popen(
-        [sys.executable, "-m", module], cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=output, stderr=output
+        command([sys.executable, "-m", module], Signals.SIGTERM, None),
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps(parameters).encode())

@@ -73,10 +73,13 @@ def test_one_signal_is_waited_for_when_told(command: Command, daemon: Daemon) ->
 
 
 def test_copies_are_not_waited_for_when_told(command: Command, daemon: Daemon) -> None:
+    before = fills(daemon)
+
     result = command("inject", SIGNALS, EXAMPLE, "--count", "50", "--no-wait")
 
     assert result.code == 0
     assert "filled" not in result.out
+    eventually(lambda: fills(daemon) == before + 50)
 
 
 def test_orders_that_fail_are_answers_too(command: Command, daemon: Daemon) -> None:
