@@ -146,10 +146,11 @@ class DatabaseActor(ServiceActor):
 
     def on_letters(self, letters: deque[Letter]) -> bool:
         while letters:
-            units = take_units(letters)
+            units, published = take_units(letters)
+            self._published += published
             if units:
                 self._measured(units)
-            elif not self.serve(letters.popleft()):
+            elif letters and not self.serve(letters.popleft()):
                 return False
             if self.context.mailbox.interrupts:
                 return True
@@ -388,16 +389,24 @@ class DatabaseActor(ServiceActor):
         )
 
 
-def take_units(letters: deque[Letter]) -> list[CommitUnit]:
-    """Take the units at the front; one that ends a session stands alone, as it may follow a save of the same user."""
+def take_units(letters: deque[Letter]) -> tuple[list[CommitUnit], list[str]]:
+    """Take the units at the front, and the ids of published outbox rows among them, which no unit waits for.
+
+    A unit that ends a session stands alone, as it may follow a save of the same user.
+    """
     units: list[CommitUnit] = []
+    published: list[str] = []
     size = 0
-    while letters and isinstance(letters[0].message, CommitUnit) and size < COMMIT_BYTES:
-        alone = letters[0].message.invalidation is not None
-        if alone and units:
+    while letters and size < COMMIT_BYTES:
+        message = letters[0].message
+        if isinstance(message, OutboxPublished):
+            published += message.ids
+        elif isinstance(message, CommitUnit) and not (units and message.invalidation is not None):
+            units.append(message)
+            size += message.size
+        else:
             break
-        size += letters[0].message.size
-        units.append(letters.popleft().message)
-        if alone:
+        letters.popleft()
+        if units and units[-1].invalidation is not None:
             break
-    return units
+    return units, published
