@@ -7,7 +7,6 @@ from dataclasses import replace
 from actors.errors import SpecError
 from actors.runtime.child import ChildSpec
 from actors.runtime.events import (
-    Add,
     Answer,
     DeleteWanted,
     Effect,
@@ -60,9 +59,8 @@ def _start(tree: Tree, request: StartWanted, now: float) -> Step:
     tree = tree.add(spec, request.seen)
     child = replace(tree.children[spec.name], since=now, then=Next.LEAVE, asked_to_start=(request.ticket,))
     if tree.phase is Phase.STARTING or tree.group is not None:
-        return tree.put(child), (Add(spec),)
-    tree, effects = launch(tree, child, now)
-    return tree, (Add(spec), *effects)
+        return tree.put(child), ()
+    return launch(tree, child, now)
 
 
 def _check_dependencies(tree: Tree, spec: ChildSpec) -> None:

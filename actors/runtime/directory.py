@@ -215,10 +215,13 @@ class Directory:
     def leave(self, name: str) -> None:
         """Free a child's name, and those of its own children."""
         with self._writing:
-            gone = {name, *(handle.name for handle in self.below(name))}
-            self.handles = {name: handle for name, handle in self.handles.items() if name not in gone}
-            self.supervisors = {name: owner for name, owner in self.supervisors.items() if name not in gone}
-            self.trees = {name: tree for name, tree in self.trees.items() if name not in gone}
+            gone = [name, *(handle.name for handle in self.below(name))] if name in self.trees else [name]
+            handles, supervisors, trees = dict(self.handles), dict(self.supervisors), dict(self.trees)
+            for each in gone:
+                handles.pop(each, None)
+                supervisors.pop(each, None)
+                trees.pop(each, None)
+            self.handles, self.supervisors, self.trees = handles, supervisors, trees
 
     def publish(self, supervisor: str, tree: Tree) -> None:
         """Show a supervisor's children as they stand now."""

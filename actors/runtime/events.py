@@ -110,9 +110,9 @@ class BackoffElapsed:
 
 @dataclass(frozen=True, slots=True)
 class StartWanted:
-    """Add the child and start it; `ticket` names the request in its `Answer`, here and below.
+    """Add the child, whose place is made already, and start it.
 
-    `seen` is the highest generation that its mailbox has had.
+    `ticket` names the request in its `Answer`, here and below; `seen` is the highest generation that its mailbox had.
     """
 
     spec: ChildSpec
@@ -192,13 +192,6 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
-    """Make the place of a new child."""
-
-    spec: ChildSpec
-
-
-@dataclass(frozen=True, slots=True)
 class Forget:
     """The child is no longer one: its name is free."""
 
@@ -237,4 +230,4 @@ class TreeDown:
     exit_code: int
 
 
-Effect = Launch | Halt | Abandon | Retire | Add | Forget | Schedule | Answer | TreeUp | TreeDown
+Effect = Launch | Halt | Abandon | Retire | Forget | Schedule | Answer | TreeUp | TreeDown

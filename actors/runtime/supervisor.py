@@ -33,7 +33,6 @@ from actors.runtime.cell import Cell, Context
 from actors.runtime.child import ChildSpec, Kind
 from actors.runtime.events import (
     Abandon,
-    Add,
     Answer,
     Begin,
     DeleteWanted,
@@ -212,8 +211,6 @@ class Supervisor(ServiceActor):
                 child = self.tree.children.get(name)
                 self.log.error("abandoned", child=name, error=child.last_error if child else None)
                 self._count_zombies()
-            case Add():
-                pass  # its place was made when it was asked for, as its name might have been taken
             case Forget(name):
                 self._forget(name)
             case Retire(name):
@@ -261,8 +258,11 @@ class Supervisor(ServiceActor):
 
     def _close(self, name: str, reason: str) -> None:
         """Nobody serves the child any more, nor those below it."""
-        for handle in (self._cells[name].handle, *self.context.directory.below(name)):
-            handle.retire(reason)
+        cell = self._cells[name]
+        cell.handle.retire(reason)
+        if cell.spec.kind is Kind.SUPERVISOR:
+            for handle in self.context.directory.below(name):
+                handle.retire(reason)
 
     def _end(self, why: str, exit_code: int) -> None:
         for name in self._cells:
@@ -284,13 +284,13 @@ class Supervisor(ServiceActor):
             raise SpecError(f"child {spec.name}: the name is taken by its supervisor")
         cell = Cell(spec, surroundings, self.context.handle)
         if spec.children and spec.name not in surroundings.directory.trees:
+            surroundings.directory.publish(spec.name, Tree.ahead(spec.children))
             try:
                 for one in spec.children:
                     Cell(one, surroundings, cell.handle)
             except SpecError:
                 surroundings.directory.leave(spec.name)
                 raise
-            surroundings.directory.publish(spec.name, Tree.ahead(spec.children))
         return cell
 
     # Requests
