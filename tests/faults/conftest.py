@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.arming import Faults
+from tests.faults.servers import Servers
 from tests.faults.trader import Trader
 from tests.faults.watch import watched
 from tests.system import streams
@@ -37,3 +38,25 @@ def daemon(faults: Faults, tmp_path: Path, database_url: str, streams_url: str) 
 @pytest.fixture
 def trader() -> Trader:
     return Trader()
+
+
+@pytest.fixture(scope="module")
+def module_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    one = Servers(tmp_path_factory.mktemp("own"))
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def servers(module_servers: Servers) -> Iterator[Servers]:
+    """Servers that the test may do anything to, with a database and streams of its own."""
+    with module_servers.fresh():
+        yield module_servers
+
+
+@pytest.fixture
+def reaching(faults: Faults, tmp_path: Path, servers: Servers) -> Iterator[Daemon]:
+    """A daemon on these servers, by way of the proxies, ready."""
+    with watched(servers.database_url), faults.daemon(tmp_path / "state", **servers.environment()) as one:
+        yield one

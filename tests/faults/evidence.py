@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.conftest import execute
 from tests.system import streams
+from tests.system.books import Account, stored
 from tests.system.streams import Kept
 
 CONSUMER = "trading-paper"
@@ -45,6 +46,7 @@ class Evidence:
     """By consumer: the ids of its messages."""
     tokens: dict[str, str]
     """By user: the token stored."""
+    books: dict[str, Account]
     outbox: int
 
 
@@ -72,6 +74,7 @@ def gather(database_url: str, nats_url: str) -> Evidence:
         published_letters=_messages(streams.read_raw(nats_url, "PAPER_DLQ")),
         inbox=inbox,
         tokens={str(user): str(token) for user, token in sessions},
+        books=stored(database_url),
         outbox=int(str(outbox)),
     )
 

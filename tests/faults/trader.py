@@ -100,7 +100,7 @@ class Trader:
         elif load == "bad":
             self.babble(url, number)
         else:
-            self.ask(url, min(number, 3))
+            self.ask(url, min(number, 3), timeout_s=3)
 
     def everything(self, url: str, number: int) -> None:
         """A bit of each kind, and so many signals."""
