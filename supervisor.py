@@ -25,6 +25,7 @@ Exit codes
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import queue
@@ -81,6 +82,8 @@ from settings import Settings
 
 STOP_DEADLINE_S = 45.0
 LAST_STATUS = "last_status.json"
+COLLECT_AFTER = (50_000, 20, 20)
+"""Objects made beyond those freed, and younger collections, before a generation is collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,16 @@ def version() -> str:
         return "0+checkout"
 
 
+def settle_memory() -> None:
+    """Leave what the start has made out of later garbage collections, and have them come less often.
+
+    Messages make no cycles, so under load a collection finds nothing: it was a third of the processor time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
 class Process:
     """One life of the service: its embedded servers, its tree, and the main thread's loop over signals."""
 
@@ -275,7 +288,7 @@ class Process:
             context,
             children(self._settings, servers, database, report),
             self._settings.brokers,
-            on_up=lambda: self._notifier.send("READY=1", "STATUS=trading"),
+            on_up=self._up,
             on_down=lambda why, exit_code: self._events.put(("down", (why, exit_code))),
         )
         thread = supervisor.launch()
@@ -283,6 +296,10 @@ class Process:
         if exit_code:
             _refuse(why, exit_code)
         return exit_code
+
+    def _up(self) -> None:
+        settle_memory()
+        self._notifier.send("READY=1", "STATUS=trading")
 
     def _token_keys(self) -> list[str]:
         try:

@@ -22,14 +22,14 @@ class InboxRow:
 
 @dataclass(frozen=True, slots=True)
 class TradingEventRow:
-    """One row of `trading_events`."""
+    """One row of `trading_events`; `event_data` is JSON."""
 
     event_id: str
     event_type: str
     broker_namespace: str
     strategy_id: str
     instrument_token: int
-    event_data: dict[str, Any]
+    event_data: bytes
     correlation_id: str | None
     event_timestamp: str
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -84,6 +85,7 @@ def translated() -> Iterator[None]:
         yield
     except (
         StatementError,
+        psycopg2.Error,
         PoolTimeout,
         ArgumentError,
         NoSuchModuleError,
@@ -101,7 +103,9 @@ def translate(error: Exception) -> PersistenceError | None:
     if isinstance(error, PoolTimeout):
         return Unavailable("no database connection became free in time (DATABASE__POOL_SIZE, DATABASE__POOL_TIMEOUT_S)")
     if isinstance(error, DBAPIError):
-        return _from_driver(error)
+        return _from_driver(error.orig, error.connection_invalidated)
+    if isinstance(error, psycopg2.Error):
+        return _from_driver(error, lost=False)
     if isinstance(error, StatementError) and isinstance(error.orig, Exception):
         return translate(error.orig) if not isinstance(error.orig, StatementError) else None
     if isinstance(error, (ArgumentError, NoSuchModuleError)):
@@ -115,11 +119,12 @@ def translate(error: Exception) -> PersistenceError | None:
     return None
 
 
-def _from_driver(error: DBAPIError) -> PersistenceError:
-    sqlstate: str | None = getattr(error.orig, "pgcode", None)
+def _from_driver(error: BaseException | None, lost: bool) -> PersistenceError:
+    """For an error of psycopg2; `lost` says that SQLAlchemy found the connection closed by it."""
+    sqlstate: str | None = getattr(error, "pgcode", None)
     line = _first_line(error)
     if sqlstate is None:
-        return _without_sqlstate(error, line)
+        return _without_sqlstate(error, lost, line)
     kind = next((kind for prefix, kind in _BY_SQLSTATE if sqlstate.startswith(prefix)), PersistenceError)
     if kind is NotMigrated:
         return NotMigrated(f"the database schema does not fit this version ({line}): {UPGRADE}", sqlstate)
@@ -129,18 +134,18 @@ def _from_driver(error: DBAPIError) -> PersistenceError:
     return kind(f"{plain}: {line}" if plain else f"the database reports: {line}", sqlstate)
 
 
-def _without_sqlstate(error: DBAPIError, line: str) -> PersistenceError:
+def _without_sqlstate(error: BaseException | None, lost: bool, line: str) -> PersistenceError:
     if any(text in line for text in _REFUSED_FOR_GOOD):
         return Misconfigured(f"the database refuses the connection: {line}; see DATABASE__POSTGRES_URL")
-    if error.connection_invalidated or type(error.orig).__name__ in {"OperationalError", "InterfaceError"}:
+    if lost or type(error).__name__ in {"OperationalError", "InterfaceError"}:
         return Unavailable(f"the database is not reachable: {line}")
-    if type(error.orig).__name__ == "DataError":
+    if type(error).__name__ == "DataError":
         return Poison(f"the database driver reports: {line}")
     return PersistenceError(f"the database driver reports: {line}")
 
 
-def _first_line(error: DBAPIError) -> str:
-    diagnostics = getattr(error.orig, "diag", None)
+def _first_line(error: BaseException | None) -> str:
+    diagnostics = getattr(error, "diag", None)
     primary = getattr(diagnostics, "message_primary", None)
-    lines = (primary or str(error.orig)).strip().splitlines()
-    return lines[0].strip() if lines else type(error.orig).__name__
+    lines = (primary or str(error)).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+import zlib
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from actors.rows import (
     SessionRow,
     TradingEventRow,
 )
+
+COMPRESSION = 1
+"""The quickest level: envelopes are so alike that it leaves an eighth of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +127,24 @@ def poisoned(unit: CommitUnit, reason: str, error_class: str) -> CommitUnit:
     return dead_letter_unit(unit.delivery, reason, error_class, message_id=unit.message_id, broker=unit.broker)
 
 
-def encode_outbox(messages: tuple[OutboundMessage, ...]) -> bytes:
-    """The messages of one commit as the outbox row keeps them."""
-    try:
-        return orjson.dumps([(one.subject, one.message_id, one.payload.decode()) for one in messages])
-    except UnicodeDecodeError:  # an original that is replayed as it was
-        return orjson.dumps([(one.subject, one.message_id, b64encode(one.payload).decode(), 64) for one in messages])
+def encode_outbox(messages: Sequence[OutboundMessage]) -> bytes:
+    """The messages of one commit as the outbox row keeps them: a line of JSON that tells subject, id and length of
+    each, then all payloads, as they are; compressed, which costs less than having PostgreSQL do it.
+    """
+    heads = [(one.subject, one.message_id, len(one.payload)) for one in messages]
+    return zlib.compress(b"".join([orjson.dumps(heads), b"\n", *[one.payload for one in messages]]), COMPRESSION)
 
 
 def decode_outbox(data: bytes) -> tuple[OutboundMessage, ...]:
-    """The reverse of `encode_outbox`."""
-    return tuple(
-        OutboundMessage(subject, message_id, b64decode(text) if base else text.encode())
-        for subject, message_id, text, *base in orjson.loads(data)
-    )
+    """The reverse of `encode_outbox`; what earlier versions kept, JSON alone, is read too."""
+    if data.startswith(b"["):
+        return tuple(
+            OutboundMessage(subject, message_id, b64decode(text) if base else text.encode())
+            for subject, message_id, text, *base in orjson.loads(data)
+        )
+    heads, _, payloads = zlib.decompress(data).partition(b"\n")
+    messages, at = [], 0
+    for subject, message_id, length in orjson.loads(heads):
+        messages.append(OutboundMessage(subject, message_id, payloads[at : at + length]))
+        at += length
+    return tuple(messages)

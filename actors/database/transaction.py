@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.database.commit import Books, Plan, coalesce, encode_outbox, plan
 from actors.messages import CommitUnit, OutboxBatch, StoredSession
+from actors.rows import TradingEventRow
 from actors.sessions import as_stored
 from persistence.database import Database
+from persistence.errors import Poison
 from persistence.unit_of_work import UnitOfWork
+
+UNIQUE_VIOLATION = "23505"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +27,61 @@ class Written:
     rows: int
 
 
+class _HandledBefore(Exception):
+    """Some of the units' inbox keys are there already."""
+
+
 def write(
     database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str] = ()
 ) -> Written:
     """Write the units in one transaction, and drop the outbox rows that are `published`.
 
-    Units whose books turn out to differ half way are left out.
+    At first all of them are taken for new, which saves asking; if one is not, all is done again with more care. Units
+    whose books turn out to differ half way are left out.
 
     Raises:
         Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
         Poison: one of the units, at least, cannot be written.
     """
+    try:
+        return _write_new(database, units, open_books, published)
+    except _HandledBefore:
+        return _write_any(database, units, open_books, published)
+    except Poison as error:
+        if error.sqlstate != UNIQUE_VIOLATION:
+            raise
+        return _write_any(database, units, open_books, published)
+
+
+def _write_new(
+    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
+) -> Written:
+    with database.writer_unit() as work:
+        done = plan(units, _fenced(work, units, open_books), None)
+        keys = {(unit.consumer, unit.message_id): unit.inbox_row for unit in done.accepted}
+        if work.inbox.note(keys.values()) < len(keys):
+            raise _HandledBefore
+        outbox, sessions, rows = _effects(work, done, work.events.copy)
+        work.outbox.delete(published)
+        work.commit()
+    return Written(done, outbox, sessions, rows)
+
+
+def _write_any(
+    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
+) -> Written:
     with database.writer_unit() as work:
         books = _fenced(work, units, open_books)
         admitted = plan(units, books, None)
         new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
         done = plan(units, books, new)
         if len(done.accepted) == len(admitted.accepted):
-            outbox, sessions, rows = _effects(work, done)
+            outbox, sessions, rows = _effects(work, done, work.events.add)
             work.outbox.delete(published)
             work.commit()
             return Written(done, outbox, sessions, rows)
     refused = {id(unit) for unit in done.refused}
-    written = write(database, [unit for unit in units if id(unit) not in refused], open_books, published)
+    written = _write_any(database, [unit for unit in units if id(unit) not in refused], open_books, published)
     again = written.plan
     both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
     return replace(written, plan=both)
@@ -59,11 +95,13 @@ def _fenced(work: UnitOfWork, units: Sequence[CommitUnit], open_books: Mapping[s
     return {broker: open_books[broker] for broker in valid}
 
 
-def _effects(work: UnitOfWork, done: Plan) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
+def _effects(
+    work: UnitOfWork, done: Plan, append: Callable[[Sequence[TradingEventRow]], object]
+) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
     effects = coalesce(done.fresh)
     records = []
     if effects.events:
-        work.events.add(effects.events)
+        append(effects.events)
     if effects.portfolios:
         work.portfolios.upsert(effects.portfolios)
     if effects.sessions:

@@ -34,7 +34,7 @@ from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
 from settings import NatsSettings
 
-CREDIT = 1024
+CREDIT = 4096
 CRASHES_ALLOWED = 1
 DRAIN_S = 8.0
 

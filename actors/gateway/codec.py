@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
 
@@ -28,6 +26,9 @@ MAX_BYTES = 1 << 20
 MAX_ORDER_TYPE = 64
 MAX_TOKEN = 2**31 - 1
 MAX_QUANTITY = 10**12
+FIRST_MOMENT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
+"""Within these a time is one of the calendar in every zone."""
 
 
 class BadMessage(DomainError):
@@ -41,28 +42,22 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
-def _in_utc(moment: datetime) -> datetime:
-    """The moment in UTC, where the ends of the calendar may lie outside it."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("Input should lie within the years 1 to 9999 in UTC") from None
-
-
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Note = Annotated[str, StringConstraints(max_length=1024)]
 Token = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=MAX_TOKEN)]
 Quantity = Annotated[int, BeforeValidator(_no_bool), Field(gt=0, le=MAX_QUANTITY)]
 Price = Annotated[Decimal, Field(gt=0, max_digits=38, decimal_places=20, allow_inf_nan=False)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, le=LAST_MOMENT)]
+
+Data = TypeVar("Data")
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
-class Envelope(_Model):
+class Envelope(_Model, Generic[Data]):
     """Alpha Panda's event envelope."""
 
     id: Id
@@ -76,7 +71,7 @@ class Envelope(_Model):
     key: Text
     source: Text
     version: Annotated[int, BeforeValidator(_no_bool)] = 1
-    data: dict[str, Any]
+    data: Data
 
 
 class _TickData(_Model):
@@ -122,11 +117,13 @@ class _InvalidationData(_Model):
     reason: Note = "manual_invalidation"
 
 
-_ENVELOPE = TypeAdapter(Envelope)
-_TICK = TypeAdapter(_TickData)
-_VALIDATED = TypeAdapter(_ValidatedData)
-_SESSION = TypeAdapter(SessionData)
-_INVALIDATION = TypeAdapter(_InvalidationData)
+_ANY = Envelope[dict[str, Any]]
+_TICK = Envelope[_TickData]
+_VALIDATED = Envelope[_ValidatedData]
+_SAVE = Envelope[SessionData]
+_INVALIDATION = Envelope[_InvalidationData]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def decode_signal(delivery: Delivery, broker: str) -> ExecuteSignal:
@@ -135,10 +132,10 @@ def decode_signal(delivery: Delivery, broker: str) -> ExecuteSignal:
     Raises:
         BadMessage: it cannot be handled.
     """
-    envelope = decode_envelope(delivery.data, "validated_signal")
+    envelope = _envelope(_VALIDATED, delivery.data, "validated_signal")
     if envelope.broker != broker:
         raise BadMessage(f"broker: the envelope's does not match the subject {delivery.subject}")
-    data: _ValidatedData = _validate(_VALIDATED, envelope.data, "data.")
+    data = envelope.data
     original = data.original_signal
     signal = Signal(
         signal_id=envelope.id,
@@ -151,7 +148,7 @@ def decode_signal(delivery: Delivery, broker: str) -> ExecuteSignal:
         quantity=data.validated_quantity,
         price=data.validated_price or original.price,
         order_type=_order_type(original.metadata),
-        timestamp=data.timestamp,
+        timestamp=data.timestamp.astimezone(UTC),
     )
     return ExecuteSignal(delivery, signal)
 
@@ -169,8 +166,8 @@ def decode_tick(data: bytes) -> Tick:
     Raises:
         BadMessage: it cannot be handled.
     """
-    tick: _TickData = _validate(_TICK, decode_envelope(data, "market_tick").data, "data.")
-    return Tick(tick.instrument_token, tick.last_price, tick.timestamp)
+    tick = _envelope(_TICK, data, "market_tick").data
+    return Tick(tick.instrument_token, tick.last_price, tick.timestamp.astimezone(UTC))
 
 
 def decode_session(delivery: Delivery) -> SaveSession | InvalidateSession:
@@ -181,12 +178,10 @@ def decode_session(delivery: Delivery) -> SaveSession | InvalidateSession:
     """
     asked_at = first_stored_at(delivery)
     if delivery.subject == SESSION_SAVE:
-        envelope = decode_envelope(delivery.data, "session_save")
-        data: SessionData = _validate(_SESSION, envelope.data, "data.")
-        return save_session(envelope.id, envelope.correlation_id, data, asked_at, delivery)
-    envelope = decode_envelope(delivery.data, "session_invalidate")
-    ended: _InvalidationData = _validate(_INVALIDATION, envelope.data, "data.")
-    return InvalidateSession(envelope.id, ended.user_id, ended.reason, asked_at, delivery)
+        save = _envelope(_SAVE, delivery.data, "session_save")
+        return save_session(save.id, save.correlation_id, save.data, asked_at, delivery)
+    end = _envelope(_INVALIDATION, delivery.data, "session_invalidate")
+    return InvalidateSession(end.id, end.data.user_id, end.data.reason, asked_at, delivery)
 
 
 def decode_session_request(data: bytes, message_id: str, now: datetime) -> SaveSession:
@@ -197,9 +192,9 @@ def decode_session_request(data: bytes, message_id: str, now: datetime) -> SaveS
     """
     fields = _object(data)
     if "data" in fields:
-        envelope = decode_envelope(data, "session_save")
-        message_id, fields = envelope.id, envelope.data
-    return save_session(message_id, message_id, _validate(_SESSION, fields, ""), now, None)
+        envelope = _checked(_SAVE, fields, "session_save")
+        return save_session(envelope.id, envelope.id, envelope.data, now, None)
+    return save_session(message_id, message_id, _validate(SessionData, fields), now, None)
 
 
 def save_session(
@@ -215,16 +210,24 @@ def save_session(
     )
 
 
-def decode_envelope(data: bytes, kind: str) -> Envelope:
-    """The envelope, of the given type.
+def decode_envelope(data: bytes, kind: str) -> Envelope[dict[str, Any]]:
+    """The envelope, of the given type, whatever its data.
 
     Raises:
         BadMessage: not JSON, too large, a missing or wrong field, a NUL character, or of another type.
     """
-    envelope: Envelope = _validate(_ENVELOPE, _object(data), "")
-    if envelope.type != kind:
+    return _envelope(_ANY, data, kind)
+
+
+def _envelope(model: type[Envelope[Data]], data: bytes, kind: str) -> Envelope[Data]:
+    return _checked(model, _object(data), kind)
+
+
+def _checked(model: type[Envelope[Data]], fields: dict[str, Any], kind: str) -> Envelope[Data]:
+    if fields.get("type") != kind:
+        _validate(_ANY, fields)
         raise BadMessage(f"type: expected {kind}")
-    return envelope
+    return _validate(model, fields)
 
 
 def message_id_of(data: bytes) -> str | None:
@@ -267,12 +270,12 @@ def _has_nul(parsed: dict[str, Any]) -> bool:
     return False
 
 
-def _validate(adapter: TypeAdapter[Any], value: dict[str, Any], prefix: str) -> Any:
+def _validate(model: type[Model], value: dict[str, Any]) -> Model:
     try:
-        return adapter.validate_python(value)
+        return model.model_validate(value)
     except ValidationError as error:
         problems = (
-            f"{prefix}{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
             for one in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise BadMessage("; ".join(problems)) from None

@@ -13,6 +13,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from actors.gateway.subjects import TICKS_STREAM, StreamSpec
+from actors.gateway.wire import FrameParser, check
 from settings import NatsSettings
 
 ACK_WAIT_S = 60.0
@@ -43,7 +44,7 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
         "max_reconnect_attempts": -1 if events is not None else 1,
         "reconnect_time_wait": 0.25,
         "connect_timeout": CONNECT_TIMEOUT_S,
-        "ping_interval": 8,
+        "ping_interval": 6,
         "max_outstanding_pings": 2,
         "pending_size": 16 << 20,
         "flush_timeout": 5,
@@ -63,6 +64,8 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
     else:
         options["error_cb"] = _ignore
     client = Client()
+    check(client)
+    client._ps = FrameParser(client)
     await client.connect(**options)
     return client
 

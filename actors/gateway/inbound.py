@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
 
 from actors.dead_letter import dead_letter_unit
 from actors.gateway.codec import (
@@ -15,13 +15,15 @@ from actors.gateway.codec import (
     decode_signal,
     decode_tick,
     message_id_of,
-    utc,
 )
 from actors.gateway.subjects import SESSIONS_CONSUMER
+from actors.gateway.wire import Frame, headers_of
 from actors.messages import Delivery, Tick, Ticks
 from actors.runtime.directory import Directory
 
 REFUSED_DELAY_S = 1.0
+SHORT_REPLY = 9
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Inbound:
@@ -49,7 +51,7 @@ class Inbound:
         self.ticks_waiting = 0
         self.bad = 0
 
-    def of(self, consumer: str) -> Callable[[list[Msg]], None]:
+    def of(self, consumer: str) -> Callable[[list[Frame]], None]:
         """What takes the batches of that consumer."""
         if consumer == SESSIONS_CONSUMER:
             return lambda batch: self._hand_over(consumer, batch, "sessions", None, decode_session)
@@ -61,7 +63,7 @@ class Inbound:
     def _hand_over(
         self,
         consumer: str,
-        batch: list[Msg],
+        batch: list[Frame],
         kind: str,
         broker: str | None,
         decode: Callable[[Delivery], Any],
@@ -95,7 +97,7 @@ class Inbound:
         else:
             database.tell(unit)
 
-    def ticks(self, batch: list[Msg]) -> None:
+    def ticks(self, batch: list[Frame]) -> None:
         """Remember the newest price of each instrument and pass it on to every broker with room for it."""
         fresh: dict[int, Tick] = {}
         for raw in batch:
@@ -119,19 +121,26 @@ class Inbound:
                 unsent.clear()
 
 
-def delivery_of(raw: Msg, consumer: str) -> Delivery:
-    """A JetStream message as the actors know it."""
-    metadata = raw.metadata
+def delivery_of(frame: Frame, consumer: str) -> Delivery:
+    """A JetStream message as the actors know it.
+
+    All that the server says of it is in its reply subject (ADR-15): `$JS.ACK`, perhaps a domain and an account, then
+    stream, consumer, deliveries, sequence in the stream and for the consumer, nanoseconds since 1970, pending.
+    """
+    reply = frame.reply.decode()
+    tokens = reply.split(".")
+    first = 2 if len(tokens) == SHORT_REPLY else 4
+    stored_at = _EPOCH + timedelta(microseconds=int(tokens[first + 5]) // 1000)
     return Delivery(
-        consumer=consumer,
-        stream=metadata.stream,
-        stream_seq=metadata.sequence.stream,
-        subject=raw.subject,
-        reply=raw.reply,
-        num_delivered=metadata.num_delivered or 1,
-        stored_at=utc(metadata.timestamp),
-        data=raw.data,
-        headers=dict(raw.headers) if raw.headers else None,
+        consumer,
+        tokens[first],
+        int(tokens[first + 3]),
+        frame.subject.decode(),
+        reply,
+        int(tokens[first + 2]),
+        stored_at,
+        frame.data,
+        headers_of(frame.header) if frame.header else None,
     )
 
 

@@ -13,7 +13,6 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from actors.errors import ActorError
 from actors.gateway import subjects
@@ -29,6 +28,7 @@ from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
 from actors.gateway.requests import Requests
 from actors.gateway.resumption import unpublished
+from actors.gateway.wire import Frame, Wire, pubs
 from actors.messages import Delivery, OutboxBatch
 from actors.runtime.directory import Directory
 from settings import NatsSettings
@@ -72,6 +72,7 @@ class Link:
         self._status = status
         self._credit = credit
         self._client: Client | None = None
+        self._wire: Wire | None = None
         self._pullers: dict[str, Puller] = {}
         self._open: dict[str, None] = {}
         self._opening = asyncio.Lock()
@@ -109,12 +110,13 @@ class Link:
         name = f"alpha-panda/{socket.gethostname()}"
         connecting = connect(self._settings, self._servers, name, events)
         self._client = client = await asyncio.wait_for(connecting, 2 * len(self._servers) + 3)
+        self._wire = wire = Wire(client)
         await self._ensure_streams()
-        await self.publisher.attach(client)
+        await self.publisher.attach(wire)
         await self._publish_left()
         await Requests(client, self._directory, self._status, self._spawn).serve()
-        await self._pull_ticks(client)
-        await self._pull(client, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
+        await self._pull_ticks(wire)
+        await self._pull(wire, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
         self._failure = self._logged = None
         self._on_state("up", None)
         self._log.info("connected", server=_address(client))
@@ -133,7 +135,7 @@ class Link:
         if self._client is not None and not self._client.is_closed:
             with contextlib.suppress(*NATS_ERRORS):
                 await asyncio.wait_for(self._client.close(), 3)
-        self._client = None
+        self._client = self._wire = None
 
     # What the gateway asks for
 
@@ -168,8 +170,8 @@ class Link:
         for consumer, several in sizes.items():
             if consumer in self._pullers:
                 self._pullers[consumer].settle(len(several), sum(several))
-        if self._client is not None and not self._client.is_closed:
-            self._spawn(self._send(self._client, [delivery.reply for delivery in deliveries], verb))
+        if self._wire is not None and not self._wire.client.is_closed:
+            self._send(self._wire, [delivery.reply for delivery in deliveries], verb)
 
     @property
     def in_flight(self) -> int:
@@ -233,19 +235,19 @@ class Link:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._caught_up.wait(), CATCH_UP_S)
         async with self._opening:
-            client, consumer = self._client, subjects.signals_consumer(broker)
-            if broker in self._open and client is not None and consumer not in self._pullers:
+            wire, consumer = self._wire, subjects.signals_consumer(broker)
+            if broker in self._open and wire is not None and consumer not in self._pullers:
                 subject = subjects.validated_signals(broker)
-                await self._pull(client, subjects.signals_stream(broker), consumer, subject)
+                await self._pull(wire, subjects.signals_stream(broker), consumer, subject)
 
-    async def _pull(self, client: Client, stream: str, consumer: str, subject: str | None) -> None:
+    async def _pull(self, wire: Wire, stream: str, consumer: str, subject: str | None) -> None:
         async def ensure() -> str:
             await self._ensure_streams()
-            return await ensure_consumer(client.jetstream(), stream, consumer, subject, self._credit)
+            return await ensure_consumer(wire.client.jetstream(), stream, consumer, subject, self._credit)
 
         await ensure()
         puller = Puller(
-            client,
+            wire,
             stream,
             consumer,
             credit=self._credit,
@@ -256,23 +258,23 @@ class Link:
         self._pullers[consumer] = puller
         await puller.start()
 
-    async def _pull_ticks(self, client: Client) -> None:
+    async def _pull_ticks(self, wire: Wire) -> None:
         async def ensure() -> str:
             await self._ensure_streams()
-            name, waiting = await ticks_consumer(client.jetstream(), self._inbound.last_tick_seq)
+            name, waiting = await ticks_consumer(wire.client.jetstream(), self._inbound.last_tick_seq)
             self._inbound.ticks_waiting = waiting
             if waiting == 0:
                 self._caught_up.set()
             return name
 
-        def receive(batch: list[Msg]) -> None:
+        def receive(batch: list[Frame]) -> None:
             self._inbound.ticks(batch)
             puller.settle(len(batch), sum(len(message.data) for message in batch))
             if self._inbound.ticks_waiting <= 0:
                 self._caught_up.set()
 
         puller = Puller(
-            client,
+            wire,
             subjects.TICKS_STREAM,
             await ensure(),
             credit=8192,
@@ -283,14 +285,20 @@ class Link:
         self._pullers["ticks"] = puller
         await puller.start()
 
-    async def _send(self, client: Client, replies: list[str], verb: bytes) -> None:
-        for reply in replies[:-1]:
-            await client.publish(reply, verb)
-        if verb.startswith(b"-NAK"):
-            await client.publish(replies[-1], verb)
-        else:
-            with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
-                await client.request(replies[-1], verb, timeout=5)
+    def _send(self, wire: Wire, replies: list[str], verb: bytes) -> None:
+        """Write to all the replies at once; the server confirms the last, unless the messages are to come again."""
+        confirmed = not verb.startswith(b"-NAK")
+        try:
+            wire.send(pubs(replies[:-1] if confirmed else replies, verb))
+        except nats.errors.Error as error:
+            self._log.warning("not settled; the messages come again", reason=_line(error), messages=len(replies))
+            return
+        if confirmed:
+            self._spawn(self._confirm(wire.client, replies[-1], verb))
+
+    async def _confirm(self, client: Client, reply: str, verb: bytes) -> None:
+        with contextlib.suppress(nats.errors.TimeoutError, nats.errors.NoRespondersError):
+            await client.request(reply, verb, timeout=5)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +12,9 @@ from dataclasses import dataclass
 import nats.errors
 import orjson
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from actors.dead_letter import without_original
+from actors.gateway.wire import Frame, Wire, hpub, status_of
 from actors.messages import OutboxBatch
 from actors.rows import OutboundMessage
 
@@ -23,6 +22,8 @@ ACK_TIMEOUT_S = 5.0
 RETRY_MIN_S = 0.2
 RETRY_MAX_S = 5.0
 MAX_IN_FLIGHT = 4000
+PIECE = 250
+"""Messages that are written at once, so that acknowledgements and deliveries are read in between."""
 HEADER_BYTES = 512
 """Room for the header, which the server counts too; beyond its limit it closes the connection for good."""
 
@@ -52,12 +53,13 @@ class Publisher:
         self._loop = asyncio.get_running_loop()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._unsent: deque[str] = deque()
-        self._acks: dict[str, tuple[str, str, float]] = {}
+        self._acks: dict[int, tuple[str, str]] = {}
+        """By number of the message: its batch and its id; the numbers of a resumed connection go on."""
+        self._pieces: deque[tuple[int, float]] = deque()
+        """The last number of each piece that was written, and when."""
         self._done: list[str] = []
-        self._client: Client | None = None
-        self._subscription: Subscription | None = None
         self._prefix = ""
-        self._next = 0
+        self._numbers = itertools.count()
         self._round = 0
         self._retry_s = RETRY_MIN_S
         self._resending: asyncio.TimerHandle | None = None
@@ -89,92 +91,105 @@ class Publisher:
             self._unsent.append(batch.id)
             self._work.set()
 
-    async def attach(self, client: Client) -> None:
+    async def attach(self, wire: Wire) -> None:
         """Send over this connection from now on, beginning with whatever is unacknowledged."""
         await self.detach()
-        self._client = client
-        self._prefix = client.new_inbox()
-        self._subscription = await client.subscribe(
-            f"{self._prefix}.*", cb=self._acknowledged, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        self._prefix = f"{wire.client.new_inbox()}."
+        await wire.listen(f"{self._prefix}*", self._answered)
         self.resend()
-        self._task = self._loop.create_task(self._run(client))
+        self._task = self._loop.create_task(self._run(wire))
 
     async def detach(self) -> None:
         """Stop sending; what is unacknowledged stays."""
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        self._task = self._client = self._subscription = None
+                await task
 
     def resend(self) -> None:
         """Send everything unacknowledged again, as after a reconnect."""
         self._resending = None
         self._round += 1
         self._acks.clear()
+        self._pieces.clear()
         self._unsent = deque(self._waiting)
         self._room.set()
         self._work.set()
 
-    async def _run(self, client: Client) -> None:
+    async def _run(self, wire: Wire) -> None:
         while True:
             self._work.clear()
             while self._unsent:
-                await self._send_batch(client, self._unsent.popleft())
+                await self._send_batch(wire, self._unsent.popleft())
             if self._acks and not self._work.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                _, _, sent_at = next(iter(self._acks.values()), ("", "", self._loop.time()))
-                if self._loop.time() - sent_at >= ACK_TIMEOUT_S:
+                if self._unacknowledged_s() >= ACK_TIMEOUT_S:
                     self._log.warning("publishing again", unacknowledged=len(self._acks))
                     self.resend()
             elif not self._acks:
+                self._pieces.clear()
                 await self._work.wait()
 
-    async def _send_batch(self, client: Client, batch_id: str) -> None:
+    async def _send_batch(self, wire: Wire, batch_id: str) -> None:
         """Send what is missing of a batch; given up half way when everything is to be sent again."""
         waiting, current = self._waiting.get(batch_id), self._round
-        for message in tuple(waiting.missing.values()) if waiting else ():
+        left = deque(waiting.missing.values()) if waiting else deque()
+        while left:
             while len(self._acks) >= MAX_IN_FLIGHT and current == self._round:
                 self._room.clear()
                 await self._room.wait()
             if current != self._round:
                 return
-            await self._send(client, batch_id, message)
+            some = [left.popleft() for _ in range(min(len(left), PIECE))]
+            self._send(wire, batch_id, some)
+            if left:
+                await asyncio.sleep(0)
 
-    async def _send(self, client: Client, batch_id: str, message: OutboundMessage) -> None:
-        self._next += 1
-        reply = f"{self._prefix}.{self._next}"
-        self._acks[reply] = (batch_id, message.message_id, self._loop.time())
-        payload = message.payload
-        if len(payload) + HEADER_BYTES > client.max_payload and message.subject.endswith(".dlq"):
-            payload = without_original(payload)
-        if len(payload) + HEADER_BYTES > client.max_payload:
-            self._log.error("too large to publish", subject=message.subject, bytes=len(payload))
-            self._settle(reply)
-            return
+    def _send(self, wire: Wire, batch_id: str, messages: list[OutboundMessage]) -> None:
+        limit, prefix, acks = wire.client.max_payload - HEADER_BYTES, self._prefix, self._acks
+        frames = []
+        for message in messages:
+            number = next(self._numbers)
+            acks[number] = (batch_id, message.message_id)
+            payload = message.payload
+            if len(payload) > limit and message.subject.endswith(".dlq"):
+                payload = without_original(payload)
+            if len(payload) > limit:
+                self._log.error("too large to publish", subject=message.subject, bytes=len(payload))
+                self._settle(number)
+            else:
+                frames.append(hpub(message.subject, payload, f"{prefix}{number}", message.message_id))
+        self._pieces.append((number, self._loop.time()))
         try:
-            await client.publish(message.subject, payload, reply=reply, headers={"Nats-Msg-Id": message.message_id})
+            wire.send(b"".join(frames))
         except nats.errors.Error:
             self._resend_soon()
+
+    def _unacknowledged_s(self) -> float:
+        """How long ago the oldest message was written that is not acknowledged; 0 without one."""
+        oldest = next(iter(self._acks), None)
+        while self._pieces and (oldest is None or self._pieces[0][0] < oldest):
+            self._pieces.popleft()
+        return self._loop.time() - self._pieces[0][1] if self._pieces else 0.0
 
     def _resend_soon(self) -> None:
         if self._resending is None:
             self._resending = self._loop.call_later(self._retry_s, self.resend)
             self._retry_s = min(RETRY_MAX_S, self._retry_s * 2)
 
-    async def _acknowledged(self, answer: Msg) -> None:
-        if answer.subject not in self._acks:
+    def _answered(self, frame: Frame) -> None:
+        number = int(frame.subject.rpartition(b".")[2])
+        if number not in self._acks:
             return
-        if answer.headers and answer.headers.get("Status") == "503":
-            self._refused("no stream takes its subject")
-            return
-        ack = orjson.loads(answer.data)
-        if "error" in ack:
-            self._refused(str(ack["error"].get("description")))
+        if frame.header:
+            status, _ = status_of(frame.header)
+            self._refused("no stream takes its subject" if status == "503" else f"status {status}")
+        elif b'"error"' in frame.data:
+            self._refused(str(orjson.loads(frame.data)["error"].get("description")))
         else:
-            self._settle(answer.subject)
+            self._settle(number)
 
     def _refused(self, reason: str) -> None:
         """One line and one attempt to mend the streams for each round, however many messages it had."""
@@ -184,17 +199,19 @@ class Publisher:
             self._on_missing()
         self._resend_soon()
 
-    def _settle(self, reply: str) -> None:
-        batch_id, message_id, _ = self._acks.pop(reply)
+    def _settle(self, number: int) -> None:
+        batch_id, message_id = self._acks.pop(number)
         self.published += 1
-        self.refusal = None
-        self._retry_s = RETRY_MIN_S
-        self._room.set()
-        waiting = self._waiting[batch_id]
-        del waiting.missing[message_id]
-        if not waiting.missing:
+        missing = self._waiting[batch_id].missing
+        del missing[message_id]
+        if not missing:
             del self._waiting[batch_id]
+            self.refusal = None
+            self._retry_s = RETRY_MIN_S
+            self._room.set()
             self._report_soon(batch_id)
+        elif len(self._acks) == MAX_IN_FLIGHT - PIECE:
+            self._room.set()
 
     def _report_soon(self, batch_id: str) -> None:
         if not self._done:

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 import nats.errors
 import orjson
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from actors.gateway.wire import Frame, Wire, headers_of, pub, status_of
 
 EXPIRES_S = 30.0
 HEARTBEAT_S = 5.0
@@ -31,7 +31,7 @@ class Puller:
     """Pulls one consumer. Used by the gateway's loop alone.
 
     Args:
-        client: the connection.
+        wire: the connection.
         stream: of the consumer.
         consumer: its name.
         credit: messages that may be handed over and not yet settled.
@@ -42,20 +42,20 @@ class Puller:
 
     def __init__(
         self,
-        client: Client,
+        wire: Wire,
         stream: str,
         consumer: str,
         *,
         credit: int,
         batch: int,
-        on_batch: Callable[[list[Msg]], None],
+        on_batch: Callable[[list[Frame]], None],
         repair: Callable[[], Awaitable[str]],
     ) -> None:
         self.stream = stream
         self.consumer = consumer
         self.in_flight = 0
         self._in_flight_bytes = 0
-        self._client = client
+        self._wire = wire
         self._credit = credit
         self._batch = batch
         self._on_batch = on_batch
@@ -64,7 +64,7 @@ class Puller:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._buffer: list[Msg] = []
+        self._buffer: list[Frame] = []
         self._outstanding = 0
         self._heard_at = 0.0
         self._broken = asyncio.Event()
@@ -72,12 +72,10 @@ class Puller:
 
     async def start(self) -> None:
         """Subscribe and ask for the first batch."""
-        self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._receive, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        self._inbox = self._wire.client.new_inbox()
+        self._subscription = await self._wire.listen(self._inbox, self._receive)
         self._keeper = self._loop.create_task(self._keep())
-        await self._pull()
+        self._pull()
 
     async def stop(self) -> None:
         """Ask for nothing more; what was handed over can still be settled."""
@@ -85,54 +83,53 @@ class Puller:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._subscription is not None and not self._client.is_closed:
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
             with contextlib.suppress(nats.errors.Error):
-                await self._subscription.unsubscribe()
-        self._subscription = None
+                await self._wire.leave(subscription)
 
     def settle(self, count: int, size: int) -> None:
         """Give back the credit of that many messages and bytes, acknowledged, ended or released."""
         self.in_flight = max(0, self.in_flight - count)
         self._in_flight_bytes = max(0, self._in_flight_bytes - size)
-        if self._wants():
-            self._loop.create_task(self._pull())
+        self._pull()
 
     def reset(self) -> None:
         """Forget what was asked for, as after a reconnect the server does not know of it."""
         self._outstanding = 0
-        self._loop.create_task(self._pull())
+        self._pull()
 
-    async def _receive(self, message: Msg) -> None:
-        self._heard_at = self._loop.time()
-        if message.reply.startswith("$JS.ACK."):
+    def _receive(self, frame: Frame) -> None:
+        if frame.reply.startswith(b"$JS.ACK."):
             if not self._buffer:
                 self._loop.call_soon(self._flush)
-            self._buffer.append(message)
-            self._outstanding = max(0, self._outstanding - 1)
-            self.in_flight += 1
-            self._in_flight_bytes += len(message.data)
+            self._buffer.append(frame)
             return
-        status, description = (message.headers or {}).get("Status"), (message.headers or {}).get("Description", "")
+        self._heard_at = self._loop.time()
+        status, description = status_of(frame.header)
         over = status == "409" and any(reason in description for reason in ("MaxBytes", "Batch Completed"))
         if over or status in {"404", "408"}:
-            unfilled = int((message.headers or {}).get("Nats-Pending-Messages", self._outstanding))
+            unfilled = int(headers_of(frame.header).get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
-            await self._pull()
-        elif status is not None and status != "100":
+            self._pull()
+        elif status and status != "100":
             self._log.info("pull refused", status=status, reason=description)
             self._broken.set()
 
     def _flush(self) -> None:
         batch, self._buffer = self._buffer, []
+        self._heard_at = self._loop.time()
+        self._outstanding = max(0, self._outstanding - len(batch))
+        self.in_flight += len(batch)
+        self._in_flight_bytes += sum(len(frame.data) for frame in batch)
         self._on_batch(batch)
-        if self._wants():
-            self._loop.create_task(self._pull())
+        self._pull()
 
     def _wants(self) -> bool:
         room = self.in_flight + self._outstanding < self._credit and self._in_flight_bytes < CREDIT_BYTES
         return room and self._outstanding <= self._batch // 2
 
-    async def _pull(self) -> None:
+    def _pull(self) -> None:
         if self._subscription is None or not self._wants():
             return
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)
@@ -146,7 +143,7 @@ class Puller:
         self._heard_at = self._loop.time()
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.consumer}"
         try:
-            await self._client.publish(subject, orjson.dumps(request), self._inbox)
+            self._wire.send(pub(subject, orjson.dumps(request), self._inbox))
         except nats.errors.Error:
             self._outstanding = 0
 

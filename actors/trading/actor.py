@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from actors.brokers.protocol import Broker
 from actors.dead_letter import is_replay
 from actors.errors import AskTimeout, NotDelivered, StartRefused
@@ -26,15 +24,13 @@ from actors.messages import (
     OpenBooks,
     Released,
     ReopenBooks,
-    Signal,
     Ticks,
     UnitsCommitted,
 )
-from actors.rows import OutboundMessage, TradingEventRow
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
-from actors.runtime.mailbox import Letter
-from actors.trading.events import Recorded, record_execution
+from actors.runtime.letter import Admission, Letter
+from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
     Portfolio,
@@ -224,9 +220,9 @@ class TradingActor(ServiceActor):
             delivery=delivery,
             broker=self._broker.name,
             books_token=self._token,
-            events=tuple([as_row(signal, event) for event in events]),
+            events=tuple([event.row for event in events]),
             portfolio=Snapshot(portfolio, now) if execution.fills else None,
-            outbound=tuple([as_message(event) for event in events]),
+            outbound=tuple([event.message for event in events]),
         )
         self._tell(unit)
         self._portfolios[signal.strategy_id] = portfolio
@@ -236,7 +232,7 @@ class TradingActor(ServiceActor):
         return known or open_portfolio(self._broker.name, strategy_id, self._starting_cash)
 
     def _tell(self, unit: CommitUnit) -> None:
-        if not self.context.directory["database"].mailbox.offer(Letter(unit)):
+        if self.context.directory["database"].mailbox.offer(Letter(unit)) is not Admission.ACCEPTED:
             raise NotDelivered("the database's mailbox is full")
 
     def _settled(self, message: UnitsCommitted) -> None:
@@ -272,22 +268,3 @@ class TradingActor(ServiceActor):
                 len(self._pending),
             )
         )
-
-
-def as_row(signal: Signal, event: Recorded) -> TradingEventRow:
-    """The event as a row."""
-    return TradingEventRow(
-        event_id=event.event_id,
-        event_type=event.event_type,
-        broker_namespace=signal.broker,
-        strategy_id=event.strategy_id,
-        instrument_token=event.instrument_token,
-        event_data=event.envelope["data"],
-        correlation_id=event.correlation_id,
-        event_timestamp=event.timestamp,
-    )
-
-
-def as_message(event: Recorded) -> OutboundMessage:
-    """The event as a message to publish."""
-    return OutboundMessage(event.subject, event.event_id, orjson.dumps(event.envelope))

@@ -1,4 +1,4 @@
-"""What one executed signal leaves behind: envelopes in Alpha Panda's wire format, as plain data.
+"""What one executed signal leaves behind: rows, and envelopes in Alpha Panda's wire format, as plain data.
 
 Ids follow from the signal alone, so a signal that is handled again leaves the same envelopes behind.
 """
@@ -12,6 +12,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
+from actors.rows import OutboundMessage, TradingEventRow
 from actors.trading.money import exact, wire
 from actors.trading.orders import Execution, Fill, Rejection, Signal, event_id
 from actors.trading.portfolio import Portfolio
@@ -31,16 +34,10 @@ _SUBJECTS = {
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One event: its envelope, its subject, and the columns of its row; `timestamp` is as in the envelope."""
+    """One event: its row, and its envelope as the message to publish."""
 
-    envelope: dict[str, Any]
-    subject: str
-    event_type: str
-    event_id: str
-    strategy_id: str
-    instrument_token: int
-    correlation_id: str
-    timestamp: str
+    row: TradingEventRow
+    message: OutboundMessage
 
 
 def record_execution(signal: Signal, execution: Execution, portfolio: Portfolio, now: datetime) -> tuple[Recorded, ...]:
@@ -73,33 +70,29 @@ def _record(signal: Signal, execution: Execution, portfolio: Portfolio, now: dat
         yield _recorded(signal, PNL_SNAPSHOT, 0, key, ts, _snapshot(signal, portfolio, ts))
 
 
-def _recorded(signal: Signal, kind: str, ordinal: int, key: str, ts: str, data: dict[str, Any]) -> Recorded:
-    """An event as a child of the signal."""
-    identity = event_id(signal.broker, signal.signal_id, kind, ordinal)
+def _recorded(signal: Signal, kind: str, ordinal: int, key: str, ts: str, fields: dict[str, Any]) -> Recorded:
+    """An event as a child of the signal; its data is encoded once, for the row and for the message."""
+    broker, signal_id = signal.broker, signal.signal_id
+    identity = event_id(broker, signal_id, kind, ordinal)
+    data = orjson.dumps(fields)
     envelope = {
         "id": identity,
         "correlation_id": signal.correlation_id,
-        "causation_id": signal.signal_id,
+        "causation_id": signal_id,
         "trace_id": signal.trace_id,
-        "parent_trace_id": signal.signal_id,
-        "broker": signal.broker,
+        "parent_trace_id": signal_id,
+        "broker": broker,
         "type": kind,
         "ts": ts,
         "key": key,
-        "source": f"trading.{signal.broker}",
+        "source": f"trading.{broker}",
         "version": 1,
-        "data": data,
+        "data": orjson.Fragment(data),
     }
-    return Recorded(
-        envelope,
-        f"{signal.broker}.{_SUBJECTS[kind]}",
-        kind,
-        identity,
-        signal.strategy_id,
-        signal.instrument_token,
-        signal.correlation_id,
-        ts,
+    row = TradingEventRow(
+        identity, kind, broker, signal.strategy_id, signal.instrument_token, data, signal.correlation_id, ts
     )
+    return Recorded(row, OutboundMessage(f"{broker}.{_SUBJECTS[kind]}", identity, orjson.dumps(envelope)))
 
 
 def _placed(signal: Signal, execution: Execution) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Sequence
 
 import orjson
-from nats.aio.client import Client
-from nats.aio.msg import Msg
+import uvloop
 
+from actors.gateway.connection import connect as connect_nats
 from actors.gateway.connection import ensure_consumer
 from actors.gateway.puller import Puller
+from actors.gateway.wire import Frame, Wire, pubs
 from benchmarks.path.routes import OURS
 from benchmarks.path.servers import Servers, connect
 from benchmarks.path.signals import signals
@@ -21,6 +22,7 @@ from benchmarks.path.trade import Books, Envelope, Outcome
 from benchmarks.rounds import DEADLINE_S
 from persistence import models
 from persistence.bulk import encode, insert, upsert
+from settings import NatsSettings
 
 PER_COMMIT = 1_000
 CREDIT = 4_000
@@ -32,37 +34,31 @@ def pull_and_ack(servers: Servers, count: int) -> float:
 
     The stream must hold that many.
     """
-    return servers.with_nats(lambda client: _pull_and_ack(client, count))
+    return uvloop.run(_pull_and_ack(servers.nats_url, count))
 
 
-async def _pull_and_ack(client: Client, count: int) -> float:
-    js, done, left = client.jetstream(), asyncio.Event(), count
-    tasks: set[asyncio.Task[None]] = set()
+async def _pull_and_ack(url: str, count: int) -> float:
+    client = await connect_nats(NatsSettings(), [url], "bare pull", None)
+    wire, js, done, left = Wire(client), client.jetstream(), asyncio.Event(), count
 
     async def ensure() -> str:
         return await ensure_consumer(js, OURS.signals, CONSUMER, None, CREDIT)
 
-    async def acknowledge(batch: Sequence[Msg]) -> None:
+    def acknowledge(batch: list[Frame]) -> None:
         nonlocal left
-        for message in batch:
-            await client.publish(message.reply, b"+ACK")
-        puller.settle(len(batch), sum(len(message.data) for message in batch))
+        wire.send(pubs([frame.reply.decode() for frame in batch], b"+ACK"))
+        puller.settle(len(batch), sum(len(frame.data) for frame in batch))
         left -= len(batch)
         if left <= 0:
             done.set()
 
-    def receive(batch: list[Msg]) -> None:
-        task = asyncio.get_running_loop().create_task(acknowledge(batch))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
     puller = Puller(
-        client,
+        wire,
         OURS.signals,
         await ensure(),
         credit=CREDIT,
         batch=CREDIT // 2,
-        on_batch=receive,
+        on_batch=acknowledge,
         repair=ensure,
     )
     began = time.perf_counter()
@@ -73,6 +69,7 @@ async def _pull_and_ack(client: Client, count: int) -> float:
     took = time.perf_counter() - began
     await puller.stop()
     await js.delete_consumer(OURS.signals, CONSUMER)
+    await client.close()
     return (count - left) / took
 
 

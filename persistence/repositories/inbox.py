@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -46,10 +46,13 @@ class InboxRepository:
         """
         if not entries:
             return set()
-        rows = [(entry.consumer, entry.message_id, entry.stream_seq) for entry in entries]
-        payload = encode([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
         statement = insert(models.inbox, _COLUMNS, _KEY) + " RETURNING consumer, message_id"
-        return {(row[0], row[1]) for row in self._connection.exec_driver_sql(statement, (payload,))}
+        return {(row[0], row[1]) for row in self._connection.exec_driver_sql(statement, (_encoded(entries),))}
+
+    def note(self, entries: Iterable[InboxEntry]) -> int:
+        """As `add`, but returns only how many of the keys, each given once, were new."""
+        payload = _encoded(entries)
+        return self._connection.exec_driver_sql(insert(models.inbox, _COLUMNS, _KEY), (payload,)).rowcount
 
     def release(self, consumer: str, message_id: str, received_at: datetime) -> bool:
         """Forget the key that the transaction of that time noted, so that its message may be handled after all; false
@@ -61,3 +64,12 @@ class InboxRepository:
     def prune(self, before: datetime, limit: int) -> int:
         """Forget at most `limit` keys received before that time; returns how many went."""
         return self._connection.execute(_PRUNE, {"before": before, "limit": limit}).rowcount
+
+
+def _encoded(entries: Iterable[InboxEntry]) -> str:
+    return encode(
+        [
+            {"consumer": entry.consumer, "message_id": entry.message_id, "stream_seq": entry.stream_seq}
+            for entry in entries
+        ]
+    )

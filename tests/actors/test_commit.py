@@ -34,7 +34,7 @@ def ids(units: tuple[CommitUnit, ...]) -> list[str]:
 
 
 def event(event_id: str) -> TradingEventRow:
-    return TradingEventRow(event_id, "order_filled", "paper", "momentum", 1, {}, None, NOW_TEXT)
+    return TradingEventRow(event_id, "order_filled", "paper", "momentum", 1, b"{}", None, NOW_TEXT)
 
 
 def portfolio(portfolio_id: str, cash: int) -> PortfolioRow:

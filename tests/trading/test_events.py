@@ -6,6 +6,7 @@ import json
 import uuid
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,13 @@ def record(one: Signal, execution: Execution | None = None) -> tuple[Recorded, .
     return record_execution(one, execution, portfolio, NOW)
 
 
+def envelope_of(one: Recorded) -> dict[str, Any]:
+    envelope: dict[str, Any] = json.loads(one.message.payload)
+    return envelope
+
+
 def test_a_filled_signal_leaves_an_order_a_fill_and_the_profit_in_that_order() -> None:
-    assert [(one.event_type, one.subject) for one in record(signal())] == [
+    assert [(one.row.event_type, one.message.subject) for one in record(signal())] == [
         ("order_placed", "paper.orders.submitted"),
         ("order_filled", "paper.orders.filled"),
         ("pnl_snapshot", "paper.pnl.snapshots"),
@@ -44,7 +50,7 @@ def test_a_filled_signal_leaves_an_order_a_fill_and_the_profit_in_that_order() -
 
 
 def test_a_refused_signal_leaves_only_a_failed_order() -> None:
-    assert [(one.event_type, one.subject) for one in record(signal("HOLD"))] == [
+    assert [(one.row.event_type, one.message.subject) for one in record(signal("HOLD"))] == [
         ("order_failed", "paper.orders.failed")
     ]
 
@@ -55,14 +61,14 @@ def test_every_fill_of_an_order_has_an_event_of_its_own_and_the_profit_comes_onc
 
     events = record(signal(), Execution(whole.order, halves))
 
-    assert [one.event_type for one in events] == [
+    assert [one.row.event_type for one in events] == [
         "order_placed",
         "order_filled",
         "order_filled",
         "pnl_snapshot",
     ]
-    assert [one.envelope["data"]["quantity"] for one in events[1:3]] == [4, 6]
-    assert len({one.event_id for one in events}) == 4
+    assert [envelope_of(one)["data"]["quantity"] for one in events[1:3]] == [4, 6]
+    assert len({one.row.event_id for one in events}) == 4
 
 
 def test_an_order_that_was_filled_in_part_is_placed_and_then_failed() -> None:
@@ -70,7 +76,7 @@ def test_an_order_that_was_filled_in_part_is_placed_and_then_failed() -> None:
 
     events = record(signal(), Execution(whole.order, whole.fills, Rejection("Cancelled by the exchange")))
 
-    assert [one.event_type for one in events] == [
+    assert [one.row.event_type for one in events] == [
         "order_placed",
         "order_filled",
         "order_failed",
@@ -81,20 +87,21 @@ def test_an_order_that_was_filled_in_part_is_placed_and_then_failed() -> None:
 @pytest.mark.parametrize("one", [signal(), signal(trace_id=None), signal("HOLD"), signal(price=None)])
 def test_every_envelope_is_a_child_of_its_signal_with_all_keys(one: Signal) -> None:
     for recorded in record(one):
-        envelope = recorded.envelope
+        envelope, row = envelope_of(recorded), recorded.row
         assert list(envelope) == KEYS
-        assert envelope["correlation_id"] == recorded.correlation_id == "correlation-1"
+        assert envelope["correlation_id"] == row.correlation_id == "correlation-1"
         assert envelope["causation_id"] == envelope["parent_trace_id"] == "signal-1"
         assert envelope["trace_id"] == one.trace_id
         assert (envelope["broker"], envelope["source"], envelope["version"]) == ("paper", "trading.paper", 1)
-        assert envelope["ts"] == recorded.timestamp == TIME
-        assert (envelope["id"], envelope["type"]) == (recorded.event_id, recorded.event_type)
-        assert (recorded.strategy_id, recorded.instrument_token) == ("momentum", RELIANCE)
-        assert json.loads(json.dumps(envelope)) == envelope
+        assert envelope["ts"] == row.event_timestamp == TIME
+        assert envelope["id"] == row.event_id == recorded.message.message_id
+        assert envelope["type"] == row.event_type
+        assert (row.strategy_id, row.instrument_token) == ("momentum", RELIANCE)
+        assert json.loads(row.event_data) == envelope["data"]
 
 
 def test_orders_are_keyed_by_their_signal_and_profit_by_its_portfolio() -> None:
-    assert [one.envelope["key"] for one in record(signal())] == [
+    assert [envelope_of(one)["key"] for one in record(signal())] == [
         f"momentum:{RELIANCE}:{TIME}",
         f"momentum:{RELIANCE}:{TIME}",
         "portfolio_snapshot_paper:momentum",
@@ -102,7 +109,7 @@ def test_orders_are_keyed_by_their_signal_and_profit_by_its_portfolio() -> None:
 
 
 def test_the_payloads_have_the_fields_of_alpha_panda_with_decimals_as_strings() -> None:
-    placed, filled, profit = (one.envelope["data"] for one in record(signal()))
+    placed, filled, profit = (envelope_of(one)["data"] for one in record(signal()))
 
     assert placed == {
         "order_id": order_id("paper", "signal-1"),
@@ -140,7 +147,7 @@ def test_the_payloads_have_the_fields_of_alpha_panda_with_decimals_as_strings() 
 
 
 def test_a_failed_order_says_why_and_writes_a_missing_price_as_null() -> None:
-    (failed,) = (one.envelope["data"] for one in record(signal("SELL", price=None)))
+    (failed,) = (envelope_of(one)["data"] for one in record(signal("SELL", price=None)))
 
     assert failed == {
         "strategy_id": "momentum",
@@ -157,7 +164,7 @@ def test_a_failed_order_says_why_and_writes_a_missing_price_as_null() -> None:
 
 
 def test_a_signal_that_is_handled_again_leaves_the_same_ids() -> None:
-    assert [one.event_id for one in record(signal())] == [one.event_id for one in record(signal())]
+    assert [one.row.event_id for one in record(signal())] == [one.row.event_id for one in record(signal())]
 
 
 def test_ids_never_change_between_releases() -> None:
