@@ -99,9 +99,7 @@ class EventRepository:
 
 def _line(row: Event) -> str:
     """The event as a line of COPY's text format."""
-    fields = (
-        f"{row.event_id}\t{row.event_type}\t{row.broker_namespace}\t{row.strategy_id}\t{row.instrument_token}"
-    )
+    fields = f"{row.event_id}\t{row.event_type}\t{row.broker_namespace}\t{row.strategy_id}\t{row.instrument_token}"
     correlation_id = row.correlation_id
     data = row.event_data.decode()
     if correlation_id is None or _is_special(fields, 4) or _is_special(correlation_id, 0):

@@ -34,7 +34,7 @@ POINTS: tuple[Point, ...] = (
     Point("settling", "actors.gateway.actor:GatewayActor._committed", "committed, before the ack is sent"),
     Point(
         "acknowledged",
-        "actors.gateway.link:Link._send",
+        "actors.gateway.link:Link._confirm",
         "after the commit and the ack, before the publication",
         after=True,
         without=("actors.gateway.publisher:Publisher.add",),
@@ -42,7 +42,7 @@ POINTS: tuple[Point, ...] = (
     Point("publishing", "actors.gateway.publisher:Publisher._send", "after the commit, before the publication"),
     Point(
         "published",
-        "actors.gateway.publisher:Publisher._acknowledged",
+        "actors.gateway.publisher:Publisher._answered",
         "published, the acknowledgement not heard",
     ),
     Point("reporting", "actors.gateway.publisher:Publisher._report", "published, before it is marked"),
