@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,6 +37,8 @@ class Trader:
         self._numbers = itertools.count(1)
         self.signals: list[str] = []
         self.saves: list[str] = []
+        self.remembered: deque[tuple[str, dict[str, Any]]] = deque(maxlen=2000)
+        """The last signals and saves that were acknowledged, and the subject of each."""
         self.bad = 0
         self.answers: dict[str, list[tuple[str, dict[str, Any] | None]]] = {}
         """By user: the token asked to be saved, and the answer; None when none came."""
@@ -66,25 +69,49 @@ class Trader:
         """Publish so many signals, in order."""
         several = [self.signal() for _ in range(number)]
         streams.publish(url, SIGNALS, several)
-        self.signals += [one["id"] for one in several]
+        for one in several:
+            self.note(SIGNALS, one)
 
     def log_in(self, url: str, number: int) -> None:
         """Publish so many session saves."""
         several = [self.save() for _ in range(number)]
         streams.publish(url, SAVES, several)
-        self.saves += [one["id"] for one in several]
+        for one in several:
+            self.note(SAVES, one)
+
+    def note(self, subject: str, message: dict[str, Any]) -> None:
+        """The server has acknowledged the message."""
+        (self.signals if subject == SIGNALS else self.saves).append(message["id"])
+        self.remembered.append((subject, message))
+
+    def again(self) -> tuple[str, str | None, dict[str, Any]]:
+        """One of those of before: its subject, a `Nats-Msg-Id` that its stream takes for new, and itself."""
+        subject, message = self._random.choice(tuple(self.remembered))
+        return subject, self._random.choice((None, f"again:{next(self._numbers)}")), message
+
+    def repeat(self, url: str, number: int) -> None:
+        """Publish so many of those of before again, in any order."""
+        for subject, message_id, message in [self.again() for _ in range(number)]:
+            streams.publish_under(url, subject, [(message_id, message)])
+
+    def question(self) -> tuple[str, str]:
+        """A user and a token that is about to be asked to be saved."""
+        number = next(self._numbers)
+        user, token = f"asker{number % USERS}", f"token-{number}"
+        self.answers.setdefault(user, []).append((token, None))
+        return user, token
+
+    def answered(self, user: str, token: str, answer: dict[str, Any]) -> None:
+        """The answer to the question."""
+        asked = self.answers[user]
+        asked[asked.index((token, None))] = (token, answer)
 
     def ask(self, url: str, number: int, timeout_s: float = 10.0) -> None:
         """Request so many session saves, each after the answer to the one before."""
         for _ in range(number):
-            count = next(self._numbers)
-            user, token = f"asker{count % USERS}", f"token-{count}"
-            asked = self.answers.setdefault(user, [])
-            asked.append((token, None))
-            answer = streams.request(
-                url, "panda.sessions.save", {"user_id": user, "access_token": token}, timeout_s=timeout_s
-            )
-            asked[-1] = (token, answer)
+            user, token = self.question()
+            request = {"user_id": user, "access_token": token}
+            self.answered(user, token, streams.request(url, "panda.sessions.save", request, timeout_s=timeout_s))
 
     def babble(self, url: str, number: int) -> None:
         """Publish so many messages that nobody can read."""
@@ -97,6 +124,8 @@ class Trader:
             self.trade(url, number)
         elif load == "saves":
             self.log_in(url, number)
+        elif load == "copies":
+            self.repeat(url, number)
         elif load == "bad":
             self.babble(url, number)
         else:

@@ -115,6 +115,18 @@ def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) 
     with_client(url, work)
 
 
+def publish_under(url: str, subject: str, messages: Sequence[tuple[str | None, dict[str, Any]]]) -> None:
+    """Publish one after another, each under a `Nats-Msg-Id` of its own, or under none."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        for message_id, message in messages:
+            headers = None if message_id is None else {"Nats-Msg-Id": message_id}
+            await js.publish(subject, json.dumps(message).encode(), headers=headers)
+
+    with_client(url, work)
+
+
 def request(url: str, subject: str, message: Any, timeout_s: float = 10.0) -> Any:
     """One request, its JSON answer."""
 
