@@ -36,13 +36,15 @@ class Order:
     seed: int
     rate: float
     only: tuple[str, ...]
+    without: tuple[str, ...]
     but: tuple[str, ...]
     markdown: Path | None
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """Those that are drawn from."""
-        return tuple(one for one in catalogue() if not self.only or any(word in one.name for word in self.only))
+        wanted = (one for one in catalogue() if not self.only or any(words in one.name for words in self.only))
+        return tuple(one for one in wanted if not any(words in one.name for words in self.without))
 
     @property
     def left_out(self) -> tuple[Check, ...]:
@@ -55,6 +57,7 @@ class Order:
         words = ["./panda", "test", "--chaos", f"{self.minutes:g}", "--seed", str(self.seed)]
         words += ["--rate", f"{self.rate:g}"] if self.rate != RATE else []
         words += [word for name in self.only for word in ("--only", name)]
+        words += [word for name in self.without for word in ("--without", name)]
         return shlex.join([*words, *(word for name in self.but for word in ("--but", name))])
 
 
@@ -90,12 +93,15 @@ def parse(arguments: Sequence[str]) -> Order:
     parser.add_argument("--seed", type=int, help="of the schedule and the load (random)")
     parser.add_argument("--rate", type=float, default=RATE, help=f"messages a second ({RATE:g})")
     parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="faults whose name has the words")
+    parser.add_argument("--without", action="append", default=[], metavar="WORDS", help="leave out faults named so")
     checks = [check.__name__ for check in CHECKS]
     parser.add_argument("--but", action="append", default=[], choices=checks, help="a check to leave out")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table into this page")
     known = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(SEEDS) if known.seed is None else known.seed
-    order = Order(known.chaos, seed, known.rate, tuple(known.only), tuple(known.but), known.markdown)
+    order = Order(
+        known.chaos, seed, known.rate, tuple(known.only), tuple(known.without), tuple(known.but), known.markdown
+    )
     if not order.faults:
         parser.error(f"no fault is named so; there are: {', '.join(fault.name for fault in catalogue())}")
     return order

@@ -33,6 +33,7 @@ class World:
 
     def __init__(self, directory: Path, seed: int, rate: float) -> None:
         self.directory = directory
+        directory.mkdir(exist_ok=True)
         self.mount = mounted(directory / "disk")
         self.servers = Servers(directory, None if self.mount is None else self.mount.place / "postgres")
         self.disk: Disk = self.mount or FullTable(self.servers.postgres.directory / "data")
