@@ -1,13 +1,14 @@
-"""Errors at points after which something does not hold."""
+"""Errors at points, and connections lost in mid delivery, after which something does not hold."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.faults.arming import Faults
-from tests.faults.invariants import assert_all_hold
+from tests.faults.invariants import assert_all_hold, assert_nobody_restarted
+from tests.faults.servers import Servers
 from tests.faults.trader import Trader
-from tests.system.daemon import Daemon
+from tests.system.daemon import Daemon, eventually
 
 PATIENCE_S = 20.0
 
@@ -21,3 +22,27 @@ def test_an_error_at_a_point_leaves_everything_counted_once_in_order_and_publish
     trader.everything(streams_url, 20)
 
     assert_all_hold(database_url, streams_url, trader, PATIENCE_S)
+
+
+def test_messages_lost_on_their_way_with_a_connection_come_again_before_later_ones(
+    reaching: Daemon, servers: Servers, trader: Trader
+) -> None:
+    trader.everything(servers.nats_url, 20)
+    servers.nats_proxy.delay_s = 0.5
+    trader.trade(servers.nats_url, 40)
+    servers.nats_proxy.cut(reset=True)
+    servers.nats_proxy.heal()
+    trader.trade(servers.nats_url, 40)
+
+    assert_all_hold(servers.database_url, servers.nats_url, trader, PATIENCE_S)
+
+
+def test_a_postgres_that_is_gone_without_a_word_is_noticed(reaching: Daemon, servers: Servers, trader: Trader) -> None:
+    trader.everything(servers.nats_url, 20)
+    servers.postgres_proxy.silent = True
+    trader.trade(servers.nats_url, 40)
+    eventually(lambda: reaching.status()["nats"]["in_flight"] >= 40)
+    servers.postgres_proxy.heal()
+
+    assert_all_hold(servers.database_url, servers.nats_url, trader, 2 * PATIENCE_S)
+    assert_nobody_restarted(reaching)
