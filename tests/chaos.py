@@ -72,8 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         outcome = Storm(directory, order.seed, order.rate, _say, order.left_out).run(order.faults, order.minutes * 60)
     except KeyboardInterrupt:
-        _say("interrupted")
-        _discard(directory)
+        _say(f"interrupted; logs: {directory}")
         return 130
     _show(order, outcome)
     if outcome.trouble:
