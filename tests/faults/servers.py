@@ -45,9 +45,10 @@ class Servers:
         upgrade(with_database(self.postgres.url, TEMPLATE))
 
     def stop(self) -> None:
-        self.mend()
-        self.nats.stop()
-        self.postgres.stop()
+        for server in (self.nats, self.postgres):
+            if server.pid is not None:
+                resume(server.pid)
+            server.stop()
 
     @property
     def nats_url(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -33,37 +34,37 @@ class World:
 
     def __init__(self, directory: Path, seed: int, rate: float) -> None:
         self.directory = directory
-        directory.mkdir(exist_ok=True)
-        self.mount = mounted(directory / "disk")
-        self.servers = Servers(directory, None if self.mount is None else self.mount.place / "postgres")
-        self.disk: Disk = self.mount or FullTable(self.servers.postgres.directory / "data")
-        self.faults = Faults(directory / "faults")
         self.trader = Trader(seed)
         self._seed = seed
         self._rate = rate
 
     def __enter__(self) -> Self:
-        self.servers.start()
-        self._fresh = self.servers.fresh()
-        self._fresh.__enter__()
-        self.daemon = self.faults.daemon(self.directory / "state", **self.servers.environment())
-        self.watch = SessionWatch(self.database_url)
-        self.load = Load(self.nats_url, self.trader, self._rate, self._seed)
-        self.daemon.start()
-        self.daemon.wait_until("ready")
-        self.watch.start()
-        self.load.start()
+        with ExitStack() as stack:
+            self._begin(stack)
+            self._stack = stack.pop_all()
         return self
 
+    def _begin(self, stack: ExitStack) -> None:
+        self.directory.mkdir(exist_ok=True)
+        mount = mounted(self.directory / "disk")
+        if mount is not None:
+            stack.callback(mount.unmount)
+        self.servers = Servers(self.directory, None if mount is None else mount.place / "postgres")
+        stack.callback(self.servers.stop)
+        self.servers.start()
+        stack.enter_context(self.servers.fresh())
+        self.disk: Disk = mount or FullTable(self.servers.postgres.directory / "data")
+        self.faults = Faults(self.directory / "faults")
+        self.daemon = self.faults.daemon(self.directory / "state", **self.servers.environment())
+        stack.enter_context(self.daemon)
+        self.watch = SessionWatch(self.database_url)
+        self.load = Load(self.nats_url, self.trader, self._rate, self._seed)
+        for one in (self.watch, self.load):
+            one.start()
+            stack.callback(one.stop)
+
     def __exit__(self, *_: object) -> None:
-        self.load.stop()
-        self.watch.stop()
-        if self.daemon.running.poll() is None:
-            self.daemon.kill()
-        self._fresh.__exit__(None, None, None)
-        self.servers.stop()
-        if self.mount is not None:
-            self.mount.unmount()
+        self._stack.close()
 
     @property
     def database_url(self) -> str:
