@@ -282,9 +282,9 @@ class CommitUnit:
 
     @property
     def size(self) -> int:
-        """About how many bytes it writes."""
-        letter = 0 if self.dead_letter is None else len(self.dead_letter.payload)
-        return letter + sum(len(message.payload) for message in self.outbound)
+        """About how many bytes of somebody else's it writes; what is made of a signal is small."""
+        letter = self.dead_letter
+        return 0 if letter is None else len(letter.payload) + sum(len(message.payload) for message in self.outbound)
 
     @property
     def inbox_row(self) -> InboxRow:

@@ -1,6 +1,7 @@
 """Rows and outbound messages: what one unit of work leaves behind.
 
-Rows carry the column names of their table, so that a batch of them becomes one statement.
+Rows carry the column names of their table, so that a batch of them becomes one statement. Those of which every signal
+makes several are named tuples, which are made in a third of the time that a frozen dataclass takes.
 """
 
 from __future__ import annotations
@@ -8,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 
-@dataclass(frozen=True, slots=True)
-class InboxRow:
+class InboxRow(NamedTuple):
     """One row of `inbox`: the key under which a message is handled once."""
 
     consumer: str
@@ -20,8 +20,7 @@ class InboxRow:
     stream_seq: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TradingEventRow:
+class TradingEventRow(NamedTuple):
     """One row of `trading_events`; `event_data` is JSON."""
 
     event_id: str
@@ -102,10 +101,12 @@ class DeadLetterRow:
     stored_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboundMessage:
+class OutboundMessage(NamedTuple):
     """A message to publish after the commit; `message_id` becomes `Nats-Msg-Id`."""
 
     subject: str
     message_id: str
-    payload: bytes = field(repr=False)
+    payload: bytes
+
+    def __repr__(self) -> str:
+        return f"OutboundMessage({self.subject!r}, {self.message_id!r}, {len(self.payload)} bytes)"

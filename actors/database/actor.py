@@ -10,7 +10,7 @@ from actors.database.commit import Plan, decode_outbox, poisoned
 from actors.database.leases import Leases
 from actors.database.replay import purge, replay
 from actors.database.snapshot import DatabaseSnapshot
-from actors.database.transaction import Written, write
+from actors.database.transaction import Transactions, Written
 from actors.errors import StartRefused, TryAgain
 from actors.messages import (
     BooksHeld,
@@ -76,6 +76,7 @@ class DatabaseActor(ServiceActor):
         self._embedded = embedded
         self._migrate = migrate
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000)
+        self._transactions = Transactions(database)
         self._parked: list[CommitUnit] = []
         self._published: list[str] = []
         self._retry_s = RETRY_MIN_S
@@ -132,6 +133,7 @@ class DatabaseActor(ServiceActor):
             self.log.warning("leases not given back, they will expire", reason=str(error))
 
     def on_exit(self) -> None:
+        self._transactions.close()
         tree = self.context.directory.tree
         if self._parked and tree is not None and tree.phase is Phase.RUNNING:
             self._give_back(self._parked)
@@ -218,7 +220,7 @@ class DatabaseActor(ServiceActor):
 
     def _commit(self, units: list[CommitUnit]) -> None:
         try:
-            written = write(self._database, units, self._leases.books, self._published)
+            written = self._transactions.write(units, self._leases.books, self._published)
         except (Unavailable, Conflict) as error:
             if error.sqlstate == TOO_SLOW and len(units) > 1:
                 self._halve(units)

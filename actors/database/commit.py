@@ -15,6 +15,7 @@ from actors.rows import (
     DeadLetterRow,
     OutboundMessage,
     PortfolioRow,
+    PortfolioState,
     SessionInvalidationRow,
     SessionRow,
     TradingEventRow,
@@ -104,19 +105,25 @@ def _late(unit: CommitUnit, diverged: set[str], new: set[tuple[str, str]] | None
 
 def coalesce(units: Sequence[CommitUnit]) -> Effects:
     """The rows of the units: events and outbound messages all, in order; upserts once per key, the last one, sorted."""
-    portfolios = {unit.portfolio.portfolio_id: unit.portfolio for unit in units if unit.portfolio}
+    events: list[TradingEventRow] = []
+    outbound: list[OutboundMessage] = []
+    portfolios: dict[str, PortfolioState] = {}
     sessions: dict[str, SessionRow] = {}
     for unit in units:
+        events += unit.events
+        outbound += unit.outbound
+        if unit.portfolio is not None:
+            portfolios[unit.portfolio.portfolio_id] = unit.portfolio
         row = unit.session
         if row is not None and (row.user_id not in sessions or sessions[row.user_id].updated_at <= row.updated_at):
             sessions[row.user_id] = row
     return Effects(
-        events=tuple(event for unit in units for event in unit.events),
+        events=tuple(events),
         portfolios=tuple(portfolios[key].as_row() for key in sorted(portfolios)),
         sessions=tuple(sessions[key] for key in sorted(sessions)),
         invalidations=tuple(unit.invalidation for unit in units if unit.invalidation),
         dead_letters=tuple(unit.dead_letter for unit in units if unit.dead_letter),
-        outbound=tuple(message for unit in units for message in unit.outbound),
+        outbound=tuple(outbound),
     )
 
 
@@ -131,8 +138,8 @@ def encode_outbox(messages: Sequence[OutboundMessage]) -> bytes:
     """The messages of one commit as the outbox row keeps them: a line of JSON that tells subject, id and length of
     each, then all payloads, as they are; compressed, which costs less than having PostgreSQL do it.
     """
-    heads = [(one.subject, one.message_id, len(one.payload)) for one in messages]
-    return zlib.compress(b"".join([orjson.dumps(heads), b"\n", *[one.payload for one in messages]]), COMPRESSION)
+    heads = orjson.dumps([(subject, message_id, len(payload)) for subject, message_id, payload in messages])
+    return zlib.compress(b"".join((heads, b"\n", *[payload for _, _, payload in messages])), COMPRESSION)
 
 
 def decode_outbox(data: bytes) -> tuple[OutboundMessage, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from actors.database.commit import Books, Plan, coalesce, encode_outbox, plan
@@ -27,64 +28,103 @@ class Written:
     rows: int
 
 
-class _HandledBefore(Exception):
-    """Some of the units' inbox keys are there already."""
+class Transactions:
+    """Writes group commits; for the writer's thread alone.
 
-
-def write(
-    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str] = ()
-) -> Written:
-    """Write the units in one transaction, and drop the outbox rows that are `published`.
-
-    At first all of them are taken for new, which saves asking; if one is not, all is done again with more care. Units
-    whose books turn out to differ half way are left out.
-
-    Raises:
-        Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
-        Poison: one of the units, at least, cannot be written.
+    Beside it runs a thread that compresses what goes to the outbox while PostgreSQL takes the other rows.
     """
-    try:
-        return _write_new(database, units, open_books, published)
-    except _HandledBefore:
-        return _write_any(database, units, open_books, published)
-    except Poison as error:
-        if error.sqlstate != UNIQUE_VIOLATION:
-            raise
-        return _write_any(database, units, open_books, published)
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._beside = ThreadPoolExecutor(1, "outbox")
 
-def _write_new(
-    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
-) -> Written:
-    with database.writer_unit() as work:
-        done = plan(units, _fenced(work, units, open_books), None)
-        keys = {(unit.consumer, unit.message_id): unit.inbox_row for unit in done.accepted}
-        if work.inbox.note(keys.values()) < len(keys):
-            raise _HandledBefore
-        outbox, sessions, rows = _effects(work, done, work.events.copy)
-        work.outbox.delete(published)
-        work.commit()
-    return Written(done, outbox, sessions, rows)
+    def close(self) -> None:
+        """End the thread beside."""
+        self._beside.shutdown(wait=False)
 
+    def write(
+        self, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str] = ()
+    ) -> Written:
+        """Write the units in one transaction, and drop the outbox rows that are `published`.
 
-def _write_any(
-    database: Database, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
-) -> Written:
-    with database.writer_unit() as work:
-        books = _fenced(work, units, open_books)
-        admitted = plan(units, books, None)
-        new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
-        done = plan(units, books, new)
-        if len(done.accepted) == len(admitted.accepted):
-            outbox, sessions, rows = _effects(work, done, work.events.add)
+        At first all of them are taken for new, which saves asking; if one is not, all is done again with more care.
+        Units whose books turn out to differ half way are left out.
+
+        Raises:
+            Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
+            Poison: one of the units, at least, cannot be written.
+        """
+        try:
+            return self._write_new(units, open_books, published)
+        except _HandledBefore:
+            return self._write_any(units, open_books, published)
+        except Poison as error:
+            if error.sqlstate != UNIQUE_VIOLATION:
+                raise
+            return self._write_any(units, open_books, published)
+
+    def _write_new(
+        self, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
+    ) -> Written:
+        with self._database.writer_unit() as work:
+            done = plan(units, _fenced(work, units, open_books), None)
+            keys = {(unit.consumer, unit.message_id): unit.inbox_row for unit in done.accepted}
+            if work.inbox.note(keys.values()) < len(keys):
+                raise _HandledBefore
+            outbox, sessions, rows = self._effects(work, done, work.events.copy)
             work.outbox.delete(published)
             work.commit()
-            return Written(done, outbox, sessions, rows)
-    refused = {id(unit) for unit in done.refused}
-    written = _write_any(database, [unit for unit in units if id(unit) not in refused], open_books, published)
-    again = written.plan
-    both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
-    return replace(written, plan=both)
+        return Written(done, outbox, sessions, rows)
+
+    def _write_any(
+        self, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
+    ) -> Written:
+        with self._database.writer_unit() as work:
+            books = _fenced(work, units, open_books)
+            admitted = plan(units, books, None)
+            new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
+            done = plan(units, books, new)
+            if len(done.accepted) == len(admitted.accepted):
+                outbox, sessions, rows = self._effects(work, done, work.events.add)
+                work.outbox.delete(published)
+                work.commit()
+                return Written(done, outbox, sessions, rows)
+        refused = {id(unit) for unit in done.refused}
+        written = self._write_any([unit for unit in units if id(unit) not in refused], open_books, published)
+        again = written.plan
+        both = Plan(again.accepted, again.fresh, (*again.refused, *done.refused), done.diverged | again.diverged)
+        return replace(written, plan=both)
+
+    def _effects(
+        self, work: UnitOfWork, done: Plan, append: Callable[[Sequence[TradingEventRow]], object]
+    ) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
+        effects = coalesce(done.fresh)
+        records = []
+        if effects.outbound:
+            messages = self._beside.submit(encode_outbox, effects.outbound)
+        if effects.events:
+            append(effects.events)
+        if effects.portfolios:
+            work.portfolios.upsert(effects.portfolios)
+        if effects.sessions:
+            records += work.sessions.upsert(effects.sessions)
+        if effects.invalidations:
+            records += work.sessions.invalidate(effects.invalidations)
+        if effects.dead_letters:
+            work.dead_letters.add(effects.dead_letters)
+        outbox = OutboxBatch(str(uuid.uuid4()), effects.outbound) if effects.outbound else None
+        if outbox is not None:
+            work.outbox.add(outbox.id, messages.result())
+        sessions = {record.user_id: as_stored(record) for record in records}
+        for user_id in {unit.session_user for unit in done.accepted if unit.reply} - sessions.keys() - {None}:
+            record = work.sessions.get(str(user_id))
+            if record is not None:
+                sessions[record.user_id] = as_stored(record)
+        return outbox, sessions, effects.rows + len(done.fresh) + (outbox is not None)
+
+
+class _HandledBefore(Exception):
+    """Some of the units' inbox keys are there already."""
 
 
 def _fenced(work: UnitOfWork, units: Sequence[CommitUnit], open_books: Mapping[str, Books]) -> dict[str, Books]:
@@ -93,29 +133,3 @@ def _fenced(work: UnitOfWork, units: Sequence[CommitUnit], open_books: Mapping[s
     held = [(broker, open_books[broker].epoch) for broker in sorted(wanted) if broker in open_books]
     valid = work.leases.fence(held) if held else set()
     return {broker: open_books[broker] for broker in valid}
-
-
-def _effects(
-    work: UnitOfWork, done: Plan, append: Callable[[Sequence[TradingEventRow]], object]
-) -> tuple[OutboxBatch | None, dict[str, StoredSession], int]:
-    effects = coalesce(done.fresh)
-    records = []
-    if effects.events:
-        append(effects.events)
-    if effects.portfolios:
-        work.portfolios.upsert(effects.portfolios)
-    if effects.sessions:
-        records += work.sessions.upsert(effects.sessions)
-    if effects.invalidations:
-        records += work.sessions.invalidate(effects.invalidations)
-    if effects.dead_letters:
-        work.dead_letters.add(effects.dead_letters)
-    outbox = OutboxBatch(str(uuid.uuid4()), effects.outbound) if effects.outbound else None
-    if outbox is not None:
-        work.outbox.add(outbox.id, encode_outbox(outbox.messages))
-    sessions = {record.user_id: as_stored(record) for record in records}
-    for user_id in {unit.session_user for unit in done.accepted if unit.reply} - sessions.keys() - {None}:
-        record = work.sessions.get(str(user_id))
-        if record is not None:
-            sessions[record.user_id] = as_stored(record)
-    return outbox, sessions, effects.rows + len(done.fresh) + (outbox is not None)

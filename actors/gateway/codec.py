@@ -272,7 +272,7 @@ def _has_nul(parsed: dict[str, Any]) -> bool:
 
 def _validate(model: type[Model], value: dict[str, Any]) -> Model:
     try:
-        return model.model_validate(value)
+        return model.__pydantic_validator__.validate_python(value)  # type: ignore[no-any-return]
     except ValidationError as error:
         problems = (
             f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"

@@ -20,6 +20,7 @@ CRLF = b"\r\n"
 CLIENT_INSIDE = ("_ps", "_pending", "_pending_data_size", "_max_pending_size", "_flush_queue", "_process_msg")
 PARSER_INSIDE = ("parse", "reset", "nc")
 MAX_LINE_BYTES = 1 << 16
+_ONLY_ID = b"NATS/1.0\r\nNats-Msg-Id:"
 
 
 class Frame(NamedTuple):
@@ -185,6 +186,8 @@ def hpub(subject: str, payload: bytes, reply: str, message_id: str) -> bytes:
 
 def headers_of(header: bytes) -> dict[str, str]:
     """The fields of a header; a line that is none is left out, bytes that are no UTF-8 are replaced."""
+    if header.startswith(_ONLY_ID) and header.count(CRLF) == 3:
+        return {"Nats-Msg-Id": header[len(_ONLY_ID) : -4].decode(errors="replace").strip()}
     fields = {}
     for line in header.decode(errors="replace").split("\r\n")[1:]:
         name, colon, value = line.partition(":")

@@ -6,11 +6,10 @@ Ids follow from the signal alone, so a signal that is handled again leaves the s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,8 +31,7 @@ _SUBJECTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """One event: its row, and its envelope as the message to publish."""
 
     row: TradingEventRow
@@ -49,7 +47,7 @@ def record_execution(signal: Signal, execution: Execution, portfolio: Portfolio,
     return tuple(_record(signal, execution, portfolio, now))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def wire_time(moment: datetime) -> str:
     """An aware time as it stands in JSON: UTC, microseconds, `Z`."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)

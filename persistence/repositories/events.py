@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -26,7 +25,8 @@ _COLUMNS = (
 )
 
 _COPY = f"COPY trading_events ({', '.join(_COLUMNS)}) FROM STDIN"
-_PIECE_BYTES = 1 << 20
+_PIECE_ROWS = 300
+_MAX_LINE_BYTES = 1 << 22
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -49,6 +49,19 @@ class Event(Protocol):
     def correlation_id(self) -> str | None: ...
     @property
     def event_timestamp(self) -> datetime | str: ...
+
+
+class _Lines:
+    """A file of the rows' lines, made a piece at a time: PostgreSQL takes one while the next is made."""
+
+    def __init__(self, rows: Sequence[Event]) -> None:
+        self._rows = rows
+        self._at = 0
+
+    def read(self, _size: int) -> bytes:
+        some = self._rows[self._at : self._at + _PIECE_ROWS]
+        self._at += len(some)
+        return "".join([_line(row) for row in some]).encode()
 
 
 class EventRepository:
@@ -79,10 +92,9 @@ class EventRepository:
         Raises:
             psycopg2.errors.UniqueViolation: one is there already; nothing is appended.
         """
-        text = io.BytesIO("".join([_line(row) for row in rows]).encode())
         cursor = self._connection.connection.cursor()
         try:
-            cursor.copy_expert(_COPY, text, _PIECE_BYTES)
+            cursor.copy_expert(_COPY, _Lines(rows), _MAX_LINE_BYTES)
         finally:
             cursor.close()
 
