@@ -78,8 +78,9 @@ class AuthActor(ServiceActor):
             raise StartRefused(str(error), exit_code=69, retryable=True) from error
         except (NotMigrated, Misconfigured, TokenKeyError) as error:
             raise StartRefused(str(error), exit_code=78) from error
+        now = self.context.clock.now()
         for record in reversed(records):
-            self._remember(as_stored(record))
+            self._remember(as_stored(record), now)
         self._publish()
         self.log.info("sessions loaded", sessions=len(records))
 
@@ -120,14 +121,17 @@ class AuthActor(ServiceActor):
             raise DomainError(str(error)) from error
 
     def _stored(self, message: SessionsStored) -> None:
+        now = self.context.clock.now()
         for session in message.sessions:
-            self._remember(session)
-            self.log.info("session stored", user=session.user_id, broker=session.broker, active=session.is_active)
+            self._remember(session, now)
+        first, *others = message.sessions
+        also = {"others": len(others)} if others else {}
+        self.log.info("session stored", user=first.user_id, broker=first.broker, active=first.is_active, **also)
         self._publish()
 
-    def _remember(self, session: StoredSession) -> None:
+    def _remember(self, session: StoredSession, now: datetime) -> None:
         broker = session.broker or ""
-        if state_of(session, self.context.clock.now()) == "active":
+        if state_of(session, now) == "active":
             self._sessions[broker] = session
         elif (known := self._sessions.get(broker)) is not None and known.user_id == session.user_id:
             del self._sessions[broker]

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 
 from actors.rows import (
     DeadLetterRow,
-    InboxRow,
     OutboundMessage,
     PortfolioState,
     SessionInvalidationRow,
@@ -281,14 +280,20 @@ class CommitUnit:
         return None if row is None else row.user_id
 
     @property
+    def only_saves(self) -> bool:
+        """Whether it does nothing but save a session."""
+        return self.session is not None and not (self.events or self.outbound or self.portfolio)
+
+    @property
     def size(self) -> int:
         """About how many bytes of somebody else's it writes; what is made of a signal is small."""
         letter = self.dead_letter
         return 0 if letter is None else len(letter.payload) + sum(len(message.payload) for message in self.outbound)
 
     @property
-    def inbox_row(self) -> InboxRow:
-        return InboxRow(self.consumer, self.message_id, self.delivery.stream_seq if self.delivery else None)
+    def stream_seq(self) -> int | None:
+        """Its delivery's position in the stream, if it has one."""
+        return None if self.delivery is None else self.delivery.stream_seq
 
 
 # Database

@@ -12,14 +12,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, Self
 
 
-class InboxRow(NamedTuple):
-    """One row of `inbox`: the key under which a message is handled once."""
-
-    consumer: str
-    message_id: str
-    stream_seq: int | None
-
-
 class TradingEventRow(NamedTuple):
     """One row of `trading_events`; `event_data` is JSON."""
 

@@ -87,6 +87,23 @@ def as_stored(record: SessionRecord) -> StoredSession:
     )
 
 
+def as_saved(row: SessionRow, session_id: str, start_time: datetime | None) -> StoredSession:
+    """The session as a save of the row left it, with the id and the start that are stored."""
+    data = row.session_data
+    return StoredSession(
+        session_id=session_id,
+        user_id=row.user_id,
+        broker=data.get("broker"),
+        login_method=data.get("login_method"),
+        user_name=data.get("user_name"),
+        is_active=row.is_active,
+        start_time=start_time,
+        expires_at=row.end_time,
+        updated_at=row.updated_at,
+        access_token=data.get("access_token"),
+    )
+
+
 def state_of(session: StoredSession, now: datetime) -> str:
     """`active`, `expired` or `invalidated`."""
     if not session.is_active:

@@ -63,6 +63,7 @@ class Database:
     def __init__(self, reader: Engine, writer: Engine, embedded: bool, cipher: TokenCipher | None = None) -> None:
         self._reader = reader
         self._writer = writer
+        self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher
         self.embedded = embedded
         """Whether it is the private server of this program."""
@@ -92,6 +93,10 @@ class Database:
         `Unavailable`.
         """
         return UnitOfWork(self._writer, self._cipher)
+
+    def writer_statement(self) -> UnitOfWork:
+        """As `writer_unit`, but each statement is a transaction of its own: it is committed when it returns."""
+        return UnitOfWork(self._writer_statement, self._cipher)
 
     def check_schema(self) -> None:
         """Make sure that the schema is at this version's head.

@@ -70,7 +70,7 @@ trading_sessions = Table(
     Column("session_data", JSONB),
     Column("created_at", _instant, server_default=_now()),
     Column("updated_at", _instant, server_default=_now()),
-    Index("idx_trading_sessions_updated_at", "updated_at"),
+    Index("idx_trading_sessions_updated_at", "updated_at", postgresql_using="brin"),
     Index("idx_trading_sessions_is_active", "is_active"),
     Index("idx_trading_sessions_active_user", "user_id", "is_active"),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,15 @@ class SessionRecord:
     """In clear; None where the session has none, or where `token_readable` is false."""
     token_readable: bool = True
     """False when the token was sealed with a key that is not configured: the user must log in again."""
+
+
+class SavedSession(NamedTuple):
+    """What a save left of a user's session that the saver did not know: the id and start are those of the first."""
+
+    user_id: str
+    updated_at: datetime
+    session_id: str
+    start_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

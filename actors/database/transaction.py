@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from actors.database.commit import Books, Plan, coalesce, encode_outbox, plan
 from actors.messages import CommitUnit, OutboxBatch, StoredSession
 from actors.rows import TradingEventRow
-from actors.sessions import as_stored
+from actors.sessions import as_saved, as_stored
 from persistence.database import Database
 from persistence.errors import Poison
 from persistence.unit_of_work import UnitOfWork
@@ -54,6 +54,8 @@ class Transactions:
             Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
             Poison: one of the units, at least, cannot be written.
         """
+        if not published and all(unit.only_saves for unit in units):
+            return self._save(units)
         try:
             return self._write_new(units, open_books, published)
         except _HandledBefore:
@@ -63,12 +65,31 @@ class Transactions:
                 raise
             return self._write_any(units, open_books, published)
 
+    def _save(self, units: Sequence[CommitUnit]) -> Written:
+        """Saves alone are one statement, which is a transaction of its own, and one round trip."""
+        rows = {}
+        for unit in units:
+            assert unit.session is not None
+            rows[(unit.session.user_id, unit.session.updated_at)] = unit.session
+        with self._database.writer_statement() as work:
+            saved = work.sessions.save(units)
+            sessions = {
+                one.user_id: as_saved(rows[(one.user_id, one.updated_at)], one.session_id, one.start_time)
+                for one in saved
+            }
+            for user_id in {user_id for user_id, _ in rows} - sessions.keys():
+                record = work.sessions.get(user_id)
+                if record is not None:
+                    sessions[user_id] = as_stored(record)
+        settled = tuple(units)
+        return Written(Plan(settled, settled, (), frozenset()), None, sessions, len(units) + len(saved))
+
     def _write_new(
         self, units: Sequence[CommitUnit], open_books: Mapping[str, Books], published: Sequence[str]
     ) -> Written:
         with self._database.writer_unit() as work:
             done = plan(units, _fenced(work, units, open_books), None)
-            keys = {(unit.consumer, unit.message_id): unit.inbox_row for unit in done.accepted}
+            keys = {(unit.consumer, unit.message_id): unit for unit in done.accepted}
             if work.inbox.note(keys.values()) < len(keys):
                 raise _HandledBefore
             outbox, sessions, rows = self._effects(work, done, work.events.copy)
@@ -82,7 +103,7 @@ class Transactions:
         with self._database.writer_unit() as work:
             books = _fenced(work, units, open_books)
             admitted = plan(units, books, None)
-            new = work.inbox.add([unit.inbox_row for unit in admitted.accepted])
+            new = work.inbox.add(admitted.accepted)
             done = plan(units, books, new)
             if len(done.accepted) == len(admitted.accepted):
                 outbox, sessions, rows = self._effects(work, done, work.events.add)

@@ -203,10 +203,19 @@ def save_session(
     """The command that a `session_save` stands for."""
     return SaveSession(
         message_id=message_id,
-        correlation_id=correlation_id,
+        user_id=data.user_id,
+        access_token=data.access_token,
         saved_at=saved_at,
+        correlation_id=correlation_id,
+        expires_at=data.expires_at,
+        login_method=data.login_method,
+        user_name=data.user_name,
+        user_shortname=data.user_shortname,
+        broker=data.broker,
+        email=data.email,
+        ip_address=data.ip_address,
+        user_agent=data.user_agent,
         delivery=delivery,
-        **data.model_dump(),
     )
 
 

@@ -114,7 +114,7 @@ class Link:
         await self._ensure_streams()
         await self.publisher.attach(wire)
         await self._publish_left()
-        await Requests(client, self._directory, self._status, self._spawn).serve()
+        await Requests(wire, self._directory, self._status).serve()
         await self._pull_ticks(wire)
         await self._pull(wire, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
         self._failure = self._logged = None

@@ -8,6 +8,8 @@ subscriptions that have one; what is written goes out as one piece. Protocol: NA
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -105,7 +107,11 @@ class FrameParser(Parser):
             header, payload = data[begin : begin + skipped], data[begin + skipped : begin + size]
             sink = sinks.get(sid)
             if sink is not None:
-                sink(Frame(arguments[0], reply, header, payload))
+                try:
+                    sink(Frame(arguments[0], reply, header, payload))
+                except Exception as error:  # noqa: BLE001  # else nats-py would stop reading, and say that all is well
+                    failure = {"message": "a sink failed", "exception": error, "handle": sink}
+                    asyncio.get_running_loop().call_exception_handler(failure)
             else:
                 await self.nc._process_msg(sid, arguments[0], reply, payload, header or None)
             at = after
@@ -125,14 +131,17 @@ class Wire:
         self.client = client
         self._parser: FrameParser = client._ps  # type: ignore[assignment]
         self._loop = asyncio.get_running_loop()
+        self._posted: deque[bytes] = deque()
+        self._roused = False
 
-    async def listen(self, subject: str, sink: Sink) -> Subscription:
-        """Have the sink called with each frame of the subject, also after a reconnect.
+    async def listen(self, subject: str, sink: Sink, queue: str = "") -> Subscription:
+        """Have the sink called with each frame of the subject, also after a reconnect; of those who listen under the
+        name of one `queue`, one gets each.
 
         Raises:
             nats.errors.Error: not connected.
         """
-        subscription = await self.client.subscribe(subject, cb=_unheard)
+        subscription = await self.client.subscribe(subject, queue=queue, cb=_unheard)
         self._parser.sinks[subscription._id] = sink
         return subscription
 
@@ -159,6 +168,24 @@ class Wire:
         queue = client._flush_queue
         if client.is_connected and queue is not None and queue.empty():
             queue.put_nowait(self._loop.create_future())
+
+    def post(self, frames: bytes) -> None:
+        """As `send`, from any thread: all that come before the loop gets to them wake it once. On a connection that is
+        closed they are lost.
+        """
+        self._posted.append(frames)
+        if not self._roused and not self._loop.is_closed():
+            self._roused = True
+            self._loop.call_soon_threadsafe(self._send_posted)
+
+    def _send_posted(self) -> None:
+        self._roused = False
+        frames = []
+        with contextlib.suppress(IndexError):
+            while True:
+                frames.append(self._posted.popleft())
+        with contextlib.suppress(nats.errors.Error):
+            self.send(b"".join(frames))
 
 
 async def _unheard(_: object) -> None:

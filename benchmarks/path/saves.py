@@ -14,6 +14,7 @@ import orjson
 
 from actors.gateway.subjects import REQUEST_SESSION_SAVE
 from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Sample, Side, Target
+from benchmarks.path.actors import auth_actor, told_per_s
 from benchmarks.path.logins import login
 from benchmarks.path.options import of_path
 from benchmarks.path.processes import check_installed, daemon, launch
@@ -33,12 +34,23 @@ UPSERT = """
 
 
 def saves(options: Options) -> list[Measurement]:
-    """Throughput at 64 and at 512 outstanding, beside one transaction for each save; and the latency of one alone."""
+    """Throughput at 64 and at 512 outstanding, told to the actors and requested over NATS, beside one transaction for
+    each save; and the latency of one request alone.
+    """
     check_installed("asyncpg")
     ours, theirs, alone = options.size(20_000, 1_024), options.size(4_000, 1_024), options.size(500, 10)
     found = []
     with servers(of_path(options)) as used:
         mine, others = used.new_database(), used.new_database()
+        with auth_actor(mine) as auth:
+            for outstanding, target in TARGETS.items():
+                saved, stored = interleave(
+                    options,
+                    partial(told_per_s, auth, ours, outstanding),
+                    partial(transactions_per_s, others, theirs, outstanding),
+                )
+                what = f"session saves, {outstanding} outstanding"
+                found.append(Measurement(what, "saves/s", Sample(saved), Sample(stored), target, "SQLAlchemy"))
         with daemon(used, mine):
             for outstanding, target in TARGETS.items():
                 saved, stored = interleave(
@@ -46,7 +58,7 @@ def saves(options: Options) -> list[Measurement]:
                     partial(requests_per_s, used.nats_url, ours, outstanding),
                     partial(transactions_per_s, others, theirs, outstanding),
                 )
-                what = f"session saves, {outstanding} outstanding"
+                what = f"session saves over NATS, {outstanding} outstanding"
                 found.append(Measurement(what, "saves/s", Sample(saved), Sample(stored), target, "SQLAlchemy"))
             latencies = interleave(
                 options, partial(request_ms, used.nats_url, alone), partial(upsert_ms, others, alone)

@@ -24,4 +24,6 @@ def last_of_each(rows: Sequence[object], key: str) -> list[object]:
 
 def as_columns(row: object, columns: Sequence[str]) -> dict[str, Any]:
     """The row as a new dictionary of these columns."""
-    return {name: value_of(row, name) for name in columns}
+    if isinstance(row, Mapping):
+        return {name: row[name] for name in columns}
+    return {name: getattr(row, name) for name in columns}

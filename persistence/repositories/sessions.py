@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, CursorResult, or_, select
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import DBAPIError
 
 from persistence import models
 from persistence.bulk import encode, upsert
 from persistence.errors import TokenKeyError
-from persistence.records import SessionRecord
+from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
 from persistence.token_cipher import TokenCipher
 
@@ -31,10 +32,48 @@ _INVALIDATE = """
           ORDER BY user_id, updated_at DESC) AS x
     WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
 """
+_PREPARED = "panda_save_sessions"
+_NOT_PREPARED = "26000"
+"""SQLSTATE invalid_sql_statement_name: a pooler between us and the server gave us another of its connections."""
+_SAVE = """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS
+            one (place int, consumer text, message_id text, stream_seq bigint, session_id text, user_id text,
+                 start_time timestamptz, end_time timestamptz, is_active boolean, session_data jsonb,
+                 updated_at timestamptz)
+    ), noted AS (
+        INSERT INTO inbox (consumer, message_id, stream_seq) SELECT consumer, message_id, stream_seq FROM given
+        ON CONFLICT DO NOTHING RETURNING consumer, message_id
+    ), newest AS (
+        SELECT DISTINCT ON (user_id) given.* FROM given JOIN noted USING (consumer, message_id)
+        ORDER BY user_id, updated_at DESC, place DESC
+    )
+    INSERT INTO trading_sessions
+        (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
+    SELECT session_id, user_id, start_time, end_time, is_active, session_data, updated_at FROM newest
+    ON CONFLICT (user_id) DO UPDATE SET
+        end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
+        updated_at = excluded.updated_at
+    WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
+    RETURNING user_id, updated_at, session_id, start_time
+"""
 _table = models.trading_sessions
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 Sessions = list[SessionRecord]
+
+
+class Login(Protocol):
+    """A session to be saved, and the inbox key of the message that brought it."""
+
+    @property
+    def consumer(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def stream_seq(self) -> int | None: ...
+    @property
+    def session(self) -> object: ...
 
 
 class SessionRepository:
@@ -60,6 +99,38 @@ class SessionRepository:
         statement = upsert(_table, _COLUMNS, ("user_id",), _OVERWRITTEN, _NOT_OLDER)
         self._connection.exec_driver_sql(statement, (payload,))
         return self._of_users(list(newest))
+
+    def save(self, logins: Sequence[Login]) -> list[SavedSession]:
+        """Note the logins in the inbox and save those that are new there, all in one statement.
+
+        The saved ones are returned, one for each user: a login that was handled before, or is older than what is
+        stored, is not among them. Whoever sends nothing else needs no transaction around it.
+        """
+        if not logins:
+            return []
+        given = []
+        for place, login in enumerate(logins):
+            row = self._sealed(login.session)
+            row["place"], row["consumer"], row["message_id"] = place, login.consumer, login.message_id
+            row["stream_seq"] = login.stream_seq
+            given.append(row)
+        return [SavedSession._make(row) for row in self._run_save(encode(given))]
+
+    def _run_save(self, payload: str) -> CursorResult[Any]:
+        """The statement, planned once for each connection: to plan it takes as long as to run it."""
+        known = self._connection.info
+        if _PREPARED not in known:
+            self._connection.exec_driver_sql(f"PREPARE {_PREPARED} (text) AS {_SAVE.replace('%s', '$1')}")
+            known[_PREPARED] = True
+        if not known[_PREPARED]:
+            return self._connection.exec_driver_sql(_SAVE, (payload,))
+        try:
+            return self._connection.exec_driver_sql(f"EXECUTE {_PREPARED} (%s)", (payload,))
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != _NOT_PREPARED:
+                raise
+            known[_PREPARED] = False
+            return self._connection.exec_driver_sql(_SAVE, (payload,))
 
     def invalidate(self, orders: Sequence[object]) -> Sessions:
         """End sessions and forget their tokens; returns the stored ones of the users given that have one.
