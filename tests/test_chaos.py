@@ -12,6 +12,7 @@ import pytest
 from tests.chaos import parse
 from tests.faults import report
 from tests.faults.catalogue import catalogue
+from tests.faults.launcher import find
 from tests.faults.points import POINTS
 from tests.faults.storm import Outcome, Tally, schedule
 
@@ -48,6 +49,13 @@ def test_the_command_that_repeats_a_run_is_read_as_the_same_run() -> None:
 
     assert shlex.split(order.command) == ["./panda", "test", *words]
     assert {fault.name for fault in order.faults} == {f"kill at {one.name}" for one in POINTS if one.name != "marked"}
+
+
+@pytest.mark.parametrize("target", [target for point in POINTS for target in (point.target, *point.without)])
+def test_a_point_names_a_function_of_the_daemon(target: str) -> None:
+    owner, name = find(target)
+
+    assert callable(getattr(owner, name))
 
 
 def test_a_seed_is_drawn_when_none_is_given() -> None:

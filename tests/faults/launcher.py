@@ -74,12 +74,23 @@ def install(directory: Path) -> None:
 
 
 def _replace(target: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    owner, name = find(target)
+    setattr(owner, name, wrap(getattr(owner, name)))
+
+
+def find(target: str) -> tuple[Any, str]:
+    """The module or class that has the function, and the function's name there.
+
+    Raises:
+        AttributeError: there is no such class or function.
+    """
     module, _, path = target.partition(":")
     owner: Any = importlib.import_module(module)
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
-    setattr(owner, name, wrap(getattr(owner, name)))
+    getattr(owner, name)
+    return owner, name
 
 
 def _struck(armed: Armed, call: Callable[..., Any]) -> Callable[..., Any]:

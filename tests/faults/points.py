@@ -28,8 +28,8 @@ POINTS: tuple[Point, ...] = (
     Point("deciding", "actors.trading.actor:TradingActor._decide", "delivered, not in a transaction"),
     Point("decided", "actors.trading.actor:TradingActor._decide", "delivered, not in a transaction", after=True),
     Point("saving", "actors.auth:AuthActor._save", "delivered, not in a transaction", load="saves"),
-    Point("writing", "actors.database.actor:write", "delivered, not in a transaction"),
-    Point("in-transaction", "actors.database.transaction:_effects", "inside the transaction", after=True),
+    Point("writing", "actors.database.transaction:Transactions.write", "delivered, not in a transaction"),
+    Point("in-transaction", "actors.database.transaction:Transactions._effects", "inside the transaction", after=True),
     Point("committed", "actors.database.actor:DatabaseActor._announce", "committed, before the ack is sent"),
     Point("settling", "actors.gateway.actor:GatewayActor._committed", "committed, before the ack is sent"),
     Point(
