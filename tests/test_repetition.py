@@ -231,6 +231,7 @@ class TestPanda:
             (["--repeat", "50", "--hostile", "a b"], "-m|tests.repetition|--repeat|50|--hostile|a b|"),
             (["--hostile", "--repeat", "2"], "-m|tests.repetition|--hostile|--repeat|2|"),
             (["--repeat=2"], "-m|tests.repetition|--repeat=2|"),
+            (["--chaos", "2", "--seed", "7"], "-m|tests.chaos|--chaos|2|--seed|7|"),
             (["--pykka"], "-m|tests.pykka_suite|"),
             (["--pykka", "-x", "-k", "stop or ask"], "-m|tests.pykka_suite|-x|-k|stop or ask|"),
             (["-k", "--pykka"], "-P|-m|pytest|-k|--pykka|"),

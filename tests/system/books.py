@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -40,6 +41,20 @@ def fold_signals(
         quantity = original["quantity"] if buys else -original["quantity"]
         price = Fraction(original["price"]) * (1 + slippage if buys else 1 - slippage)
         fee = abs(quantity) * price * rate
+        account.cash -= quantity * price + fee
+        account.fees += fee
+        account.quantities[token] += quantity
+        account.prices[token] = price
+    return accounts
+
+
+def fold_fills(fills: Iterable[Mapping[str, Any]]) -> dict[str, Account]:
+    """What the books must be after the fills, the data of `order_filled` events, in their order."""
+    accounts: dict[str, Account] = defaultdict(Account)
+    for fill in fills:
+        account, token = accounts[fill["strategy_id"]], fill["instrument_token"]
+        quantity = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
+        price, fee = Fraction(fill["fill_price"]), Fraction(fill["fees"])
         account.cash -= quantity * price + fee
         account.fees += fee
         account.quantities[token] += quantity

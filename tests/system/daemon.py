@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import nats.errors
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+SERVICE = (sys.executable, "-c", "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))")
 
 
 class OperatorConnection(http.client.HTTPConnection):
@@ -54,10 +55,11 @@ def eventually(what: Callable[[], Any], timeout_s: float = 20.0, every_s: float 
 
 
 class Daemon:
-    """One `run` on a state directory; `environment` adds settings."""
+    """One `run` on a state directory; `environment` adds settings, `command` is what runs the service."""
 
-    def __init__(self, state_dir: Path, **environment: str) -> None:
+    def __init__(self, state_dir: Path, *, command: Sequence[str] = SERVICE, **environment: str) -> None:
         self.state_dir = state_dir
+        self._command = command
         self.log_path = state_dir.parent / f"{state_dir.name}.log"
         self._environment = {**os.environ, "STATE_DIR": str(state_dir), **environment}
         self.process: subprocess.Popen[bytes] | None = None
@@ -65,12 +67,7 @@ class Daemon:
     def start(self) -> Self:
         """Start the process and do not wait."""
         with self.log_path.open("ab") as log:
-            command = [
-                sys.executable,
-                "-c",
-                "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))",
-            ]
-            self.process = subprocess.Popen(command, cwd=CHECKOUT, env=self._environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self._command, cwd=CHECKOUT, env=self._environment, stdout=log, stderr=log)
         return self
 
     def __enter__(self) -> Self:

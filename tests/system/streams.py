@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -114,6 +115,18 @@ def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) 
     with_client(url, work)
 
 
+def publish_under(url: str, subject: str, messages: Sequence[tuple[str | None, dict[str, Any]]]) -> None:
+    """Publish one after another, each under a `Nats-Msg-Id` of its own, or under none."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        for message_id, message in messages:
+            headers = None if message_id is None else {"Nats-Msg-Id": message_id}
+            await js.publish(subject, json.dumps(message).encode(), headers=headers)
+
+    with_client(url, work)
+
+
 def request(url: str, subject: str, message: Any, timeout_s: float = 10.0) -> Any:
     """One request, its JSON answer."""
 
@@ -135,8 +148,23 @@ def count(url: str, stream: str) -> int:
 
 def read(url: str, stream: str) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
     """Every message of the stream: subject, JSON, headers."""
+    return [(one.subject, json.loads(one.data), one.headers) for one in read_raw(url, stream)]
 
-    async def work(client: Client) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as a stream keeps it."""
+
+    seq: int
+    subject: str
+    data: bytes
+    headers: dict[str, str]
+
+
+def read_raw(url: str, stream: str) -> list[Kept]:
+    """Every message of the stream, whatever it is."""
+
+    async def work(client: Client) -> list[Kept]:
         js = client.jetstream()
         total = (await js.stream_info(stream)).state.messages
         config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
@@ -144,8 +172,19 @@ def read(url: str, stream: str) -> list[tuple[str, dict[str, Any], dict[str, str
         found = []
         for _ in range(total):
             message = await subscription.next_msg(5)
-            found.append((message.subject, json.loads(message.data), dict(message.headers or {})))
+            seq = message.metadata.sequence.stream
+            found.append(Kept(seq, message.subject, message.data, dict(message.headers or {})))
         return found
+
+    return with_client(url, work)
+
+
+def unsettled(url: str, stream: str, consumer: str) -> int:
+    """Messages that the consumer has not handed out, or handed out and not heard of."""
+
+    async def work(client: Client) -> int:
+        info = await client.jetstream().consumer_info(stream, consumer)
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     return with_client(url, work)
 
