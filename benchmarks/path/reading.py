@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -26,26 +27,33 @@ def read(url: str, stream: str, subject: str) -> Iterator[bytes]:
     with Wire(url) as wire:
         wire.subscribe(inbox)
         answers = wire.messages()
+        at_once = _at_once(wire, answers, inbox, stream)
         wire.send(pub(f"$JS.API.CONSUMER.CREATE.{stream}", orjson.dumps(request), inbox))
-        made = orjson.loads(next(answers)[0])
-        if "error" in made:
-            raise BenchmarkFailed(f"{stream} cannot be read: {made['error'].get('description')}")
+        made = _answer(answers, stream)
         left = int(made["num_pending"])
-        while left:
-            pull = {"batch": min(left, AT_ONCE), "max_bytes": BYTES_AT_ONCE, "expires": EXPIRES_NS}
-            wire.send(pub(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", orjson.dumps(pull), inbox))
-            for payload in _answered(answers, pull["batch"]):
-                left -= 1
-                yield payload
+        while left > 0:
+            wanted = min(left, at_once)
+            pull = orjson.dumps({"batch": wanted, "expires": EXPIRES_NS})
+            wire.send(pub(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", pull, inbox))
+            left -= wanted
+            while wanted > 0:
+                payloads = next(answers)
+                if not all(payloads):
+                    raise BenchmarkFailed(f"{stream} held {left + wanted} messages of {subject} less than it said")
+                wanted -= len(payloads)
+                yield from payloads
 
 
-def _answered(answers: Iterator[list[bytes]], wanted: int) -> Iterator[bytes]:
-    """What one request gets: as many messages as it wants, or fewer and then a status, which has no payload."""
-    for several in answers:
-        for payload in several:
-            if not payload:
-                return
-            wanted -= 1
-            yield payload
-        if not wanted:
-            return
+def _at_once(wire: Wire, answers: Iterator[list[bytes]], inbox: str, stream: str) -> int:
+    """As many messages of the stream's usual size as may be on their way."""
+    wire.send(pub(f"$JS.API.STREAM.INFO.{stream}", b"", inbox))
+    state = _answer(answers, stream)["state"]
+    size = state["bytes"] / max(1, state["messages"])
+    return max(1, min(AT_ONCE, int(BYTES_AT_ONCE / max(1.0, size))))
+
+
+def _answer(answers: Iterator[list[bytes]], stream: str) -> dict[str, Any]:
+    answer: dict[str, Any] = orjson.loads(next(answers)[0])
+    if "error" in answer:
+        raise BenchmarkFailed(f"{stream} cannot be read: {answer['error'].get('description')}")
+    return answer
