@@ -67,7 +67,7 @@ def outage(options: Options) -> list[Measurement]:
 
 def _chosen(used: Servers, names: Sequence[str]) -> list[EmbeddedServer]:
     ours = {"postgres": used.postgres, "nats": used.nats}
-    several = [server for name in names if (server := ours[name]) is not None]
+    several: list[EmbeddedServer] = [server for name in names if (server := ours[name]) is not None]
     if len(several) < len(names):
         raise BenchmarkFailed("servers that others use are not killed: leave out --given-servers")
     return several
@@ -94,8 +94,8 @@ def _outage(used: Servers, killed: Sequence[EmbeddedServer], phases: Phases) -> 
         restarts = daemon.restarts()
     first_s, caught_up_s = _recovery(load, back)
     before = memory.median_mib(0, gone)
-    grown = [memory.peak_mib(gone, until) - before for until in (back, ended)]
-    return Outage(first_s, caught_up_s, ended - back, *grown, restarts)
+    away_mib, whole_mib = (memory.peak_mib(gone, until) - before for until in (back, ended))
+    return Outage(first_s, caught_up_s, ended - back, away_mib, whole_mib, restarts)
 
 
 def _recovery(load: Load, back: float) -> tuple[float, float]:
