@@ -122,7 +122,7 @@ class GatewayActor(ServiceActor):
         self._thread_of_loop.start()
         if not ready.wait(5):
             raise StartRefused("the gateway's loop did not start")
-        self.context.directory["database"].tell(GetOutbox(self.context.name))
+        self.context.directory["database"].tell(GetOutbox())
         for broker in self._brokers:
             snapshot = self.context.directory[f"trading.{broker}"].telemetry.snapshot
             if snapshot is not None and snapshot.as_status(0.0)["state"] == "trading":
@@ -223,7 +223,7 @@ class GatewayActor(ServiceActor):
             link.settle(message.acknowledged, b"+ACK")
             link.settle(message.terminated, b"+TERM")
             if message.outbox is not None:
-                link.publisher.add(message.outbox)
+                link.publish(message.outbox)
 
         self._call(settle)
 
@@ -252,10 +252,8 @@ class GatewayActor(ServiceActor):
             self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
 
     def _outbox_loaded(self, message: OutboxLoaded) -> None:
-        if message.since is not None:
-            since = message.since
-            self.log.info("publishing what an earlier process left", batches=len(message.batches))
-            self._call(lambda: self._running.resume(message.batches, since))
+        self.log.info("publishing what was left", batches=len(message.batches), oldest_s=round(message.oldest_s, 1))
+        self._call(lambda: self._running.resume(message))
 
     def _loop_failed(self, message: LoopFailed) -> None:
         raise GatewayLoopError(message.error)
