@@ -297,7 +297,7 @@ class Process:
             on_down=lambda why, exit_code: self._events.put(("down", (why, exit_code))),
         )
         thread = supervisor.launch()
-        why, exit_code = self._wait(handle, report, thread)
+        why, exit_code = self._wait(handle, report, thread, database)
         if exit_code:
             _refuse(why, exit_code)
         return exit_code
@@ -328,7 +328,9 @@ class Process:
             nats_servers = (nats.url,)
         return Servers(postgres_url, nats_servers, node)
 
-    def _wait(self, handle: Handle, report: StatusReport, thread: threading.Thread) -> tuple[str, int]:
+    def _wait(
+        self, handle: Handle, report: StatusReport, thread: threading.Thread, database: Database
+    ) -> tuple[str, int]:
         """Wait for the tree to end, minding signals and the embedded servers; keeps the last status on disk."""
         dump = ThreadDump(handle, report.directory, report.zombies, report.clock)
         now, stopping, leave_at = report.clock.monotonic, False, 0.0
@@ -343,6 +345,8 @@ class Process:
                     return "the supervisor crashed; see the log", 70
                 self._keep(report)
                 self._embedded.revive()
+                if cut := database.cut_overdue():
+                    self._log.warning("the database did not answer; connections cut", connections=cut)
                 continue
             if kind == "down":
                 self._keep(report)

@@ -22,7 +22,7 @@ from benchmarks.rounds import quiet
 
 BENCHMARKS = {"actors": "benchmarks.actors.parts", "path": "benchmarks.path.parts"}
 """The module of each benchmark, imported when it is run; its `PARTS` are what it measures, and `read_options`, if it
-has one, makes its options of the command line."""
+has one, makes its options of the command line. The parts in its `SLOW`, if it has one, run only when named."""
 
 FAILED, USAGE, INTERRUPTED = 1, 64, 130
 
@@ -38,14 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.list:
         for name in BENCHMARKS:
-            print(f"{name}: {', '.join(_parts(name))}")
+            print(f"{name}: {_listed(name)}")
         return 0
     names = chosen.names or list(BENCHMARKS)
     _check(parser, chosen, names)
     try:
         for name in names:
             path = chosen.json or RESULTS / f"{name}.json"
-            _run(name, chosen.part or list(_parts(name)), _options(name, chosen), path)
+            _run(name, chosen.part or _usual(name), _options(name, chosen), path)
     except (BenchmarkFailed, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return FAILED
@@ -88,6 +88,21 @@ def _check(parser: argparse.ArgumentParser, chosen: argparse.Namespace, names: S
 def _parts(name: str) -> Parts:
     parts: Parts = importlib.import_module(BENCHMARKS[name]).PARTS
     return parts
+
+
+def _usual(name: str) -> list[str]:
+    """The parts that run when none is named."""
+    return [part for part in _parts(name) if part not in _slow(name)]
+
+
+def _slow(name: str) -> frozenset[str]:
+    slow: frozenset[str] = getattr(importlib.import_module(BENCHMARKS[name]), "SLOW", frozenset())
+    return slow
+
+
+def _listed(name: str) -> str:
+    usual, slow = ", ".join(_usual(name)), ", ".join(part for part in _parts(name) if part in _slow(name))
+    return f"{usual}; when named with --part: {slow}" if slow else usual
 
 
 def _options(name: str, chosen: argparse.Namespace) -> Options:

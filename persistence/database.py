@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 
 from persistence.migration import verify
+from persistence.patience import Patience
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translated
 from persistence.unit_of_work import UnitOfWork
@@ -20,6 +21,8 @@ from settings import DatabaseSettings
 __all__ = ["Database", "normalise_url", "open_database", "safe_url", "translated"]
 
 _IDLE_IN_TRANSACTION_MS = 30_000
+PATIENCE_S = 5.0
+"""How much longer than its statement timeout the server is waited for."""
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 
 
@@ -32,9 +35,9 @@ def open_database(url: str, settings: DatabaseSettings, role: str, cipher: Token
     Raises:
         Misconfigured: the URL cannot be used.
     """
-    target = normalise_url(url)
+    target, patience = normalise_url(url), Patience()
     common: dict[str, Any] = {
-        "connect_args": connect_args(target, settings, role),
+        "connect_args": {**connect_args(target, settings, role), "connection_factory": patience.connect},
         "json_serializer": lambda value: orjson.dumps(value, default=str).decode(),
         "json_deserializer": orjson.loads,
         "pool_timeout": settings.pool_timeout_s,
@@ -51,7 +54,7 @@ def open_database(url: str, settings: DatabaseSettings, role: str, cipher: Token
             **common,
         )
         writer = create_engine(target, pool_size=1, max_overflow=0, **common)
-    return Database(reader, writer, settings.embedded, cipher)
+    return Database(reader, writer, settings, patience, cipher)
 
 
 class Database:
@@ -60,12 +63,21 @@ class Database:
     A lost connection fails the work that was on it with `Unavailable`; the next use gets a fresh one.
     """
 
-    def __init__(self, reader: Engine, writer: Engine, embedded: bool, cipher: TokenCipher | None = None) -> None:
+    def __init__(
+        self,
+        reader: Engine,
+        writer: Engine,
+        settings: DatabaseSettings,
+        patience: Patience,
+        cipher: TokenCipher | None = None,
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher
-        self.embedded = embedded
+        self._longest_s = settings.statement_timeout_ms / 1000 + PATIENCE_S
+        self.patience = patience
+        self.embedded = settings.embedded
         """Whether it is the private server of this program."""
 
     @property
@@ -97,6 +109,13 @@ class Database:
     def writer_statement(self) -> UnitOfWork:
         """As `writer_unit`, but each statement is a transaction of its own: it is committed when it returns."""
         return UnitOfWork(self._writer_statement, self._cipher)
+
+    def cut_overdue(self) -> int:
+        """End every wait for a server that should have answered by now, as it is frozen or gone; returns how many.
+
+        To be called from time to time; whoever waited gets `Unavailable`.
+        """
+        return self.patience.cut(self._longest_s)
 
     def check_schema(self) -> None:
         """Make sure that the schema is at this version's head.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from persistence.errors import Unavailable
 from persistence.repositories.dead_letters import DeadLetterRepository
@@ -59,6 +59,15 @@ class UnitOfWork:
         if self._connection is None:
             raise RuntimeError("a unit of work is used inside its `with` only")
         return self._connection
+
+    def ping(self) -> None:
+        """Find out whether the server answers.
+
+        Raises:
+            PersistenceError: it does not.
+        """
+        with translated():
+            self.connection.execute(text("SELECT 1"))
 
     def commit(self) -> None:
         """Make everything so far durable. May be called again for what follows.

@@ -50,6 +50,33 @@ class TestTheCommand:
         assert len({one["what"] for one in document["measurements"]}) == len(document["measurements"])
         assert "the figures mean nothing" in ended.stdout
 
+    @pytest.mark.parametrize("part", ["poison", "flood", "large", "backlog", "soak"])
+    def test_a_part_on_bad_input_or_memory_is_measured(self, part: str, tmp_path: Path) -> None:
+        path = tmp_path / "figures.json"
+        command = [sys.executable, "-m", "benchmarks", "path", "--part", part, "--quick", "--rounds", "1"]
+        ended = subprocess.run(
+            [*command, "--json", str(path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        measured = json.loads(path.read_text())["measurements"]
+        assert any(one["target"] for one in measured)
+        assert len({one["what"] for one in measured}) == len(measured)
+
+    def test_a_part_that_takes_long_runs_only_when_it_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parts = {"short": lambda _options: [FAST], "long": lambda _options: [SLOW]}
+        monkeypatch.setattr("benchmarks.actors.parts.PARTS", parts)
+        monkeypatch.setattr("benchmarks.actors.parts.SLOW", frozenset({"long"}), raising=False)
+        path = tmp_path / "figures.json"
+
+        assert main(["--list"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == "actors: short; when named with --part: long"
+        assert main(["actors", "--json", str(path)]) == 0
+        assert json.loads(path.read_text())["parts"] == ["short"]
+        assert main(["actors", "--part", "long", "--json", str(path)]) == 0
+        assert json.loads(path.read_text())["parts"] == ["long"]
+
     def test_the_benchmarks_and_their_parts_are_listed(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--list"]) == 0
         assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == list(BENCHMARKS)
@@ -61,6 +88,9 @@ class TestTheCommand:
             (["actors", "--part", "nonsense"], "actors has no part nonsense"),
             (["actors", "--rounds", "0"], "--rounds must be at least 1"),
             (["actors", "--rounds", "many"], "invalid int value"),
+            (["path", "--backlog", "0"], "--backlog"),
+            (["path", "--soak", "0"], "--soak"),
+            (["path", "--outage", "nan"], "--outage"),
             (["actors", "--json", str(ROOT / "setup.cfg" / "figures.json")], "cannot write to"),
         ],
     )

@@ -307,7 +307,8 @@ class DatabaseActor(ServiceActor):
         """
         units, self._parked = self._parked, []
         try:
-            self._database.ping()
+            with self._database.writer_statement() as work:
+                work.ping()
         except (Unavailable, Conflict) as error:
             self._park(units, error)
             return

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -20,10 +21,22 @@ from benchmarks.measurement import BenchmarkFailed
 from benchmarks.path.routes import OURS, PEER, Route, consumer, make_peer_streams
 from benchmarks.path.servers import Servers
 from benchmarks.rounds import DEADLINE_S
+from console.failure import Failure
+from console.operator_socket import OperatorSocket
 from persistence.server_user import command
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = ("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__", "ACTIVE_BROKERS", "STATE_DIR")
+SETTINGS = (
+    "DATABASE__",
+    "NATS__",
+    "TRADING__",
+    "PAPER_TRADING__",
+    "AUTH__",
+    "LOG__",
+    "ACTIVE_BROKERS",
+    "STATE_DIR",
+    "RUNTIME_DIR",
+)
 EVERY_S = 0.1
 
 
@@ -33,9 +46,57 @@ def environment(**more: str) -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(ROOT), **more}
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A daemon that was started, ready or not."""
+
+    process: subprocess.Popen[bytes]
+    operator: OperatorSocket
+    log: Path
+
+    def status(self) -> dict[str, Any]:
+        """What it says of itself; nothing while it does not answer.
+
+        Raises:
+            BenchmarkFailed: it has ended.
+        """
+        _check_runs("the daemon", self.process, self.log)
+        try:
+            answer: dict[str, Any] = self.operator.get("status")
+        except Failure:
+            return {}
+        return answer
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says that nothing is amiss.
+
+        Raises:
+            BenchmarkFailed: it ended, or took too long.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        while (status := self.status()).get("state") != "ready":
+            if time.monotonic() > deadline:
+                raise BenchmarkFailed(
+                    f"the daemon was not ready within {DEADLINE_S:g} s: {status.get('why_not_ready')}"
+                )
+            time.sleep(EVERY_S / 10)
+
+    def restarts(self) -> int:
+        """How often its children were restarted, all together."""
+        return sum(child["restarts"] for child in self.status()["children"])
+
+
 @contextmanager
 def daemon(servers: Servers, database_url: str) -> Iterator[int]:
     """The daemon with everything on, ready and pulling; yields its process id, and stops it."""
+    with started(servers, database_url) as one:
+        _wait_for_consumer(servers, OURS, one.process, one.log)
+        yield one.process.pid
+
+
+@contextmanager
+def started(servers: Servers, database_url: str) -> Iterator[Started]:
+    """The same, from the moment that its process runs."""
     state = servers.directory / f"state-{time.monotonic_ns()}"
     log = servers.directory / "daemon.log"
     variables = environment(
@@ -54,8 +115,7 @@ def daemon(servers: Servers, database_url: str) -> Iterator[int]:
             stderr=sink,
         )
     try:
-        _wait_for_consumer(servers, OURS, process, log)
-        yield process.pid
+        yield Started(process, OperatorSocket(state / "alpha-panda.sock"), log)
     finally:
         _end(process)
 
@@ -106,9 +166,7 @@ def _wait_for_consumer(servers: Servers, route: Route, process: subprocess.Popen
     """Wait until the side has asked for messages."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            lines = log.read_text(errors="replace").strip().splitlines()
-            raise BenchmarkFailed(f"the process for {route.prefix} ended: {lines[-1] if lines else process.returncode}")
+        _check_runs(f"the process for {route.prefix}", process, log)
         try:
             if servers.with_nats(lambda client: consumer(client, route)).get("num_waiting"):
                 return
@@ -116,6 +174,12 @@ def _wait_for_consumer(servers: Servers, route: Route, process: subprocess.Popen
             pass
         time.sleep(EVERY_S)
     raise BenchmarkFailed(f"the process for {route.prefix} asked for no messages within {DEADLINE_S:g} s")
+
+
+def _check_runs(what: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    if process.poll() is not None:
+        lines = log.read_text(errors="replace").strip().splitlines()
+        raise BenchmarkFailed(f"{what} ended: {lines[-1] if lines else process.returncode}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -45,6 +45,9 @@ class Servers:
     directory: Path
     processes: dict[str, int] = field(default_factory=dict)
     """Process ids by name, of the servers that the benchmark started."""
+    postgres: EmbeddedPostgres | None = None
+    nats: EmbeddedNats | None = None
+    """Those servers themselves, for who kills them; None when they are others'."""
     _databases: list[str] = field(default_factory=list)
 
     def new_database(self) -> str:
@@ -117,7 +120,7 @@ def _started(directory: Path, stack: ExitStack) -> Servers:
         raise BenchmarkFailed(str(error)) from error
     started = {"PostgreSQL": postgres.pid, "NATS": broker.pid}
     pids = {name: pid for name, pid in started.items() if pid is not None}
-    return Servers(postgres.url, broker.url, directory, pids)
+    return Servers(postgres.url, broker.url, directory, pids, postgres, broker)
 
 
 def _given(directory: Path) -> Servers:

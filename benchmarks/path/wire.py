@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for messages
         self._socket.close()
 
     def send(self, frames: bytes) -> None:
@@ -93,11 +96,11 @@ def pub(subject: str, payload: bytes, reply: str = "") -> bytes:
     return b"PUB %s %s %d\r\n%s\r\n" % (subject.encode(), reply.encode(), len(payload), payload)
 
 
-def hpub(subject: str, payload: bytes, message_id: str) -> bytes:
-    """A message with `Nats-Msg-Id`, and without a wish for an acknowledgement."""
+def hpub(subject: str, payload: bytes, message_id: str, reply: str = "") -> bytes:
+    """A message with `Nats-Msg-Id`; a stream acknowledges it to `reply`, if one is given."""
     header = b"NATS/1.0\r\nNats-Msg-Id: %s\r\n\r\n" % message_id.encode()
     sizes = (len(header), len(header) + len(payload))
-    return b"HPUB %s %d %d\r\n%s%s\r\n" % (subject.encode(), *sizes, header, payload)
+    return b"HPUB %s %s %d %d\r\n%s%s\r\n" % (subject.encode(), reply.encode(), *sizes, header, payload)
 
 
 def _split(data: bytes) -> tuple[list[bytes], bytes, int]:
