@@ -372,7 +372,7 @@ class OutboxBatch:
 @dataclass(frozen=True, slots=True)
 class GetOutbox:
     """Ask for what is committed and not published, by a gateway that has nothing in hand; `OutboxLoaded` follows, one
-    piece after the other, unless there is nothing.
+    piece after the other, the first also when there is nothing.
     """
 
 

@@ -379,7 +379,7 @@ class DatabaseActor(ServiceActor):
 
     def _get_outbox(self, _: GetOutbox) -> None:
         self._outbox.forget()
-        self._load_outbox()
+        self.context.directory["gateway"].tell_control(self._outbox.load(self._leases.books))
 
     def _load_outbox(self, min_age_s: float = 0.0) -> None:
         """Have the gateway publish what nobody else does."""

@@ -85,6 +85,7 @@ class Link:
         self._left: deque[OutboxLoaded] = deque()
         self._newer: deque[OutboxBatch] = deque()
         self._resuming = asyncio.Lock()
+        self._heard_of_left = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
@@ -160,12 +161,13 @@ class Link:
     def resume(self, left: OutboxLoaded) -> None:
         """Publish what nobody has in hand."""
         self._left.append(left)
+        self._heard_of_left = True
         if self._client is not None and self._client.is_connected:
             self._spawn(self._publish_left())
 
     def publish(self, batch: OutboxBatch) -> None:
         """Publish what was committed now, after what was left from before."""
-        if self._resuming.locked():
+        if self._resuming.locked() or not self._heard_of_left:
             self._newer.append(batch)
         else:
             self.publisher.add(batch)
@@ -331,6 +333,8 @@ class Link:
             self._lost.set()
 
     async def _disconnected(self) -> None:
+        if self._wire is not None:
+            self._wire.drop_unsent()
         self._on_state("away", "disconnected")
         if not self._stopping:
             self._log.warning("NATS is away; reconnecting")
