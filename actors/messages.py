@@ -180,10 +180,11 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class ExecuteSignal:
-    """Execute the signal through the broker and record what came of it."""
+    """Execute the signal through the broker and record what came of it; `crashes` counts the actors that it crashed."""
 
     delivery: Delivery
     signal: Signal
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +435,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class CrashedOn:
-    """The delivery whose handling crashed an actor: delivered once more, then a dead letter."""
+    """The delivery whose handling crashed an actor, and its successor too: a dead letter."""
 
     delivery: Delivery
     actor: str

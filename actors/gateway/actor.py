@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,6 @@ from actors.runtime.cell import Context
 from settings import NatsSettings
 
 CREDIT = 4096
-CRASHES_ALLOWED = 1
 DRAIN_S = 8.0
 
 
@@ -95,7 +93,6 @@ class GatewayActor(ServiceActor):
         self._servers = servers
         self._brokers = brokers
         self._status = status
-        self._crashes: OrderedDict[tuple[str, int], int] = OrderedDict()
         self._state: tuple[str, str | None] = ("away", None)
         self._streams: dict[str, dict[str, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -238,21 +235,12 @@ class GatewayActor(ServiceActor):
         self._call(lambda: self._running.settle(deliveries, verb))
 
     def _crashed_on(self, message: CrashedOn) -> None:
-        """Deliver it once more; what crashes an actor again is a dead letter."""
-        delivery = message.delivery
-        key = (delivery.stream, delivery.stream_seq)
-        crashes = self._crashes.pop(key, 0) + 1
-        if crashes <= CRASHES_ALLOWED:
-            self._crashes[key] = crashes
-            while len(self._crashes) > 1000:
-                self._crashes.popitem(last=False)
-            self._release((delivery,), 0.1)
-        else:
-            broker = message.actor.removeprefix("trading.")
-            reason = f"crashed {message.actor} {crashes} times: {message.error}"
-            inbound = self._inbound
-            assert inbound is not None
-            self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
+        """What crashes an actor and then its successor is a dead letter."""
+        broker = message.actor.removeprefix("trading.")
+        reason = f"crashed {message.actor} twice: {message.error}"
+        inbound = self._inbound
+        assert inbound is not None
+        self._call(lambda: inbound.give_up(message.delivery, reason, "Crash", broker))
 
     def _outbox_loaded(self, message: OutboxLoaded) -> None:
         if message.batches:

@@ -167,7 +167,7 @@ class Link:
 
     def publish(self, batch: OutboxBatch) -> None:
         """Publish what was committed now, after what was left from before."""
-        if self._resuming.locked() or not self._heard_of_left:
+        if self._left or self._resuming.locked() or not self._heard_of_left:
             self._newer.append(batch)
         else:
             self.publisher.add(batch)
