@@ -40,6 +40,8 @@ from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, Una
 from persistence.migration import heads
 
 RENEW_EVERY_S = 3.0
+RENEW_AWAY_S = 0.25
+"""While the server is away: how soon after its return the leases are renewed, as nothing is pulled before."""
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
 COMMIT_BYTES = 8 << 20
@@ -75,7 +77,7 @@ class DatabaseActor(ServiceActor):
         self._database = database
         self._embedded = embedded
         self._migrate = migrate
-        self._leases = Leases(database, node, incarnation, context.generation * 1_000_000)
+        self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._transactions = Transactions(database)
         self._parked: list[CommitUnit] = []
         self._published: list[str] = []
@@ -338,11 +340,11 @@ class DatabaseActor(ServiceActor):
         elif broker not in self._events:
             with self._database.read_unit() as work:
                 self._events[broker] = Counter(work.events.count_by_type(broker))
-        self.context.directory[message.reply_to].tell_control(opened)
         self._publish()
+        self.context.directory[message.reply_to].tell_control(opened)
 
     def _renew(self, _: RenewLeases) -> None:
-        self.context.after(RENEW_EVERY_S, RenewLeases())
+        self.context.after(RENEW_EVERY_S if self._away is None else RENEW_AWAY_S, RenewLeases())
         if self._away is not None:
             return
         try:
@@ -350,6 +352,7 @@ class DatabaseActor(ServiceActor):
         except (Unavailable, Conflict) as error:
             self._park([], error)
             return
+        self._publish()
         if lost:
             self.log.error("lease lost", brokers=lost)
             self._invalidate(Plan((), (), (), frozenset(lost)))
@@ -388,6 +391,7 @@ class DatabaseActor(ServiceActor):
                 self._away,
                 {broker: dict(counts) for broker, counts in self._events.items()},
                 self._dead_letters,
+                self._leases.tenures,
             )
         )
 
