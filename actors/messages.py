@@ -375,17 +375,18 @@ class OutboxBatch:
 
 @dataclass(frozen=True, slots=True)
 class GetOutbox:
-    """Ask for what earlier processes committed and did not publish; answered by `OutboxLoaded` to `reply_to`."""
-
-    reply_to: str
+    """Ask for what is committed and not published, by a gateway that has nothing in hand; `OutboxLoaded` follows, one
+    piece after the other, the first also when there is nothing.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxLoaded:
-    """Unpublished batches, oldest first; `since` is when the first was committed."""
+    """Unpublished batches, oldest first; the first was committed `oldest_s` seconds before `read_at`, monotonic."""
 
     batches: tuple[OutboxBatch, ...]
-    since: datetime | None
+    oldest_s: float
+    read_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +399,16 @@ class OutboxPublished:
 @dataclass(frozen=True, slots=True)
 class RetryCommit:
     """Time to try the parked batch again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TidyUp:
+    """Time to look for what was left in the outbox, and to forget old keys of the inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneInbox:
+    """Time to forget some more of them."""
 
 
 @dataclass(frozen=True, slots=True)

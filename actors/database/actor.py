@@ -6,8 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from actors.database.commit import Plan, decode_outbox, poisoned
+from actors.database.commit import Plan, poisoned
 from actors.database.leases import Leases
+from actors.database.outbox import STRAY_AFTER_S, Outbox
 from actors.database.replay import purge, replay
 from actors.database.snapshot import DatabaseSnapshot
 from actors.database.transaction import Transactions, Written
@@ -15,18 +16,19 @@ from actors.errors import StartRefused, TryAgain
 from actors.messages import (
     BooksHeld,
     BooksInvalidated,
+    BooksOpened,
     Committed,
     CommitUnit,
     GetOutbox,
     OpenBooks,
-    OutboxBatch,
-    OutboxLoaded,
     OutboxPublished,
+    PruneInbox,
     PurgeDeadLetters,
     RenewLeases,
     ReplayDeadLetter,
     RetryCommit,
     SessionsStored,
+    TidyUp,
     UnitsCommitted,
 )
 from actors.rows import OutboundMessage
@@ -42,6 +44,12 @@ from persistence.migration import heads
 RENEW_EVERY_S = 3.0
 RENEW_AWAY_S = 0.25
 """While the server is away: how soon after its return the leases are renewed, as nothing is pulled before."""
+TIDY_EVERY_S = 10.0
+INBOX_KEPT_S = 2 * 86_400.0
+"""A key is kept twice as long as a stream keeps the message that it stands for."""
+PRUNED_AT_ONCE = 2_000
+PRUNE_AGAIN_S = 0.5
+"""Between two prunings while there is more: up to 4,000 keys a second, more than come in the long run."""
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
 COMMIT_BYTES = 8 << 20
@@ -80,7 +88,7 @@ class DatabaseActor(ServiceActor):
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._transactions = Transactions(database)
         self._parked: list[CommitUnit] = []
-        self._published: list[str] = []
+        self._outbox = Outbox(database, context.clock)
         self._retry_s = RETRY_MIN_S
         self._commits = 0
         self._dead_letters = 0
@@ -93,11 +101,13 @@ class DatabaseActor(ServiceActor):
             {
                 OpenBooks: self._parking(self._open_books),
                 GetOutbox: self._parking(self._get_outbox),
-                OutboxPublished: self._outbox_published,
+                OutboxPublished: lambda message: self._outbox.note_published(message.ids),
                 ReplayDeadLetter: self._or_again(self._replay),
                 PurgeDeadLetters: self._or_again(self._purge),
                 RetryCommit: self._retry,
                 RenewLeases: self._renew,
+                TidyUp: self._tidy_up,
+                PruneInbox: self._prune_more,
             }
         )
 
@@ -118,6 +128,7 @@ class DatabaseActor(ServiceActor):
                 broker = handle.name.removeprefix("trading.")
                 handle.tell_control(BooksInvalidated(broker, 0, "the writer was restarted"))
         self.context.after(RENEW_EVERY_S, RenewLeases())
+        self.context.after(TIDY_EVERY_S, TidyUp())
         self._publish()
 
     def on_stop(self) -> None:
@@ -125,10 +136,12 @@ class DatabaseActor(ServiceActor):
         units = [message for message in left if isinstance(message, CommitUnit)]
         if units and not self._parked:
             self._commit(units)
-        self._published += [one for message in left if isinstance(message, OutboxPublished) for one in message.ids]
+        self._outbox.note_published(
+            [one for message in left if isinstance(message, OutboxPublished) for one in message.ids]
+        )
         try:
             with self._database.writer_unit() as work:
-                work.outbox.delete(self._published)
+                work.outbox.delete(self._outbox.published)
                 work.commit()
             self._leases.give_back()
         except (Unavailable, Conflict) as error:
@@ -151,15 +164,18 @@ class DatabaseActor(ServiceActor):
     def on_letters(self, letters: deque[Letter]) -> bool:
         while letters:
             units, published = take_units(letters)
-            self._published += published
+            if published:
+                self._outbox.note_published(published)
             if units:
                 self._measured(units)
             elif letters and not self.serve(letters.popleft()):
                 return False
             if self.context.mailbox.interrupts:
                 return True
-        if self._published and not self.context.mailbox.depth():
+        if self._outbox.published and not self.context.mailbox.depth():
             self._drop_published()
+        if self._outbox.goes_on and self._away is None:
+            self._load_outbox()
         return True
 
     def _measured(self, units: list[CommitUnit]) -> None:
@@ -209,6 +225,7 @@ class DatabaseActor(ServiceActor):
 
     def _replay(self, message: ReplayDeadLetter) -> OutboundMessage:
         batch = replay(self._database, message)
+        self._outbox.hand_over(batch.id)
         self.context.directory["gateway"].tell_control(Committed((), (), batch))
         return batch.messages[0]
 
@@ -222,7 +239,7 @@ class DatabaseActor(ServiceActor):
 
     def _commit(self, units: list[CommitUnit]) -> None:
         try:
-            written = self._transactions.write(units, self._leases.books, self._published)
+            written = self._transactions.write(units, self._leases.books, self._outbox.published)
         except (Unavailable, Conflict) as error:
             if error.sqlstate == TOO_SLOW and len(units) > 1:
                 self._halve(units)
@@ -231,7 +248,7 @@ class DatabaseActor(ServiceActor):
         except Poison as error:
             self._isolate(units, error)
         else:
-            self._published = []
+            self._outbox.dropped()
             self._announce(written)
 
     def _announce(self, written: Written) -> None:
@@ -245,6 +262,8 @@ class DatabaseActor(ServiceActor):
                 self._events.setdefault(event.broker_namespace, Counter())[event.event_type] += 1
         acknowledged = tuple(unit.delivery for unit in done.accepted if unit.delivery and not unit.terminate)
         terminated = tuple(unit.delivery for unit in done.accepted if unit.delivery and unit.terminate)
+        if outbox is not None:
+            self._outbox.hand_over(outbox.id)
         if acknowledged or terminated or outbox:
             directory["gateway"].tell_control(Committed(acknowledged, terminated, outbox))
         for (broker, token), ids in done.by_books().items():
@@ -318,7 +337,8 @@ class DatabaseActor(ServiceActor):
             if units:
                 self._commit(units)
             if not self._parked:
-                self._get_outbox(GetOutbox("gateway"))
+                self._outbox.restart()
+                self._load_outbox()
         except (Unavailable, Conflict) as error:
             self._park([], error)
             return
@@ -342,6 +362,9 @@ class DatabaseActor(ServiceActor):
                 self._events[broker] = Counter(work.events.count_by_type(broker))
         self._publish()
         self.context.directory[message.reply_to].tell_control(opened)
+        if isinstance(opened, BooksOpened):
+            self._outbox.restart()
+            self._load_outbox()
 
     def _renew(self, _: RenewLeases) -> None:
         self.context.after(RENEW_EVERY_S if self._away is None else RENEW_AWAY_S, RenewLeases())
@@ -357,26 +380,53 @@ class DatabaseActor(ServiceActor):
             self.log.error("lease lost", brokers=lost)
             self._invalidate(Plan((), (), (), frozenset(lost)))
 
-    def _get_outbox(self, message: GetOutbox) -> None:
-        with self._database.read_unit() as work:
-            records = [record for record in work.outbox.load(10_000) if str(record.id) not in self._published]
-        since = records[0].created_at if records else None
-        batches = tuple(OutboxBatch(str(record.id), decode_outbox(record.messages)) for record in records)
-        self.context.directory[message.reply_to].tell_control(OutboxLoaded(batches, since))
+    def _get_outbox(self, _: GetOutbox) -> None:
+        self._outbox.forget()
+        self.context.directory["gateway"].tell_control(self._outbox.load(self._leases.books))
 
-    def _outbox_published(self, message: OutboxPublished) -> None:
-        """Drop the rows with the next commit, or at once when there is nothing else to do."""
-        self._published += message.ids
+    def _load_outbox(self, min_age_s: float = 0.0) -> None:
+        """Have the gateway publish what nobody else does."""
+        loaded = self._outbox.load(self._leases.books, min_age_s)
+        if loaded.batches:
+            self.context.directory["gateway"].tell_control(loaded)
 
     def _drop_published(self) -> None:
+        """Drop the rows at once, as there is no commit to do it with."""
         try:
             with self._database.writer_unit() as work:
-                work.outbox.delete(self._published)
+                work.outbox.delete(self._outbox.published)
                 work.commit()
         except (Unavailable, Conflict) as error:
             self._park([], error)
         else:
-            self._published = []
+            self._outbox.dropped()
+
+    def _tidy_up(self, _: TidyUp) -> None:
+        """Look for rows of the outbox that a process left behind, and forget the oldest keys of the inbox."""
+        self.context.after(TIDY_EVERY_S, TidyUp())
+        if self._away is not None:
+            return
+        try:
+            if not self._outbox.goes_on:
+                self._load_outbox(STRAY_AFTER_S)
+            self._prune()
+        except (Unavailable, Conflict) as error:
+            self._park([], error)
+
+    def _prune_more(self, _: PruneInbox) -> None:
+        if self._away is None:
+            try:
+                self._prune()
+            except (Unavailable, Conflict) as error:
+                self._park([], error)
+
+    def _prune(self) -> None:
+        """A few at a time, so that no commit has to wait for it."""
+        with self._database.writer_unit() as work:
+            gone = work.inbox.prune(INBOX_KEPT_S, PRUNED_AT_ONCE)
+            work.commit()
+        if gone == PRUNED_AT_ONCE:
+            self.context.after(PRUNE_AGAIN_S, PruneInbox())
 
     def _publish(self) -> None:
         self.context.publish(

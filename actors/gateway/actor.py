@@ -123,7 +123,8 @@ class GatewayActor(ServiceActor):
         self._thread_of_loop.start()
         if not ready.wait(5):
             raise StartRefused("the gateway's loop did not start")
-        self.context.directory["database"].tell(GetOutbox(self.context.name))
+        if not self.context.directory["database"].tell(GetOutbox()):
+            raise StartRefused("the database's mailbox is full", retryable=True)
         for broker in self._brokers:
             snapshot = self.context.directory[f"trading.{broker}"].telemetry.snapshot
             shown = {} if snapshot is None else snapshot.as_status(0.0)
@@ -164,6 +165,8 @@ class GatewayActor(ServiceActor):
         error = details.get("exception")
         if "handle" in details and error is not None:
             self.log.error("callback failed", exc_info=error)
+            if self._inbound is not None:
+                self._inbound.stop()
             self.context.handle.tell_control(LoopFailed(describe(error)))
         else:
             self.log.warning("loop", reason=details.get("message"), error=None if error is None else describe(error))
@@ -228,7 +231,7 @@ class GatewayActor(ServiceActor):
             link.settle(message.acknowledged, b"+ACK")
             link.settle(message.terminated, b"+TERM")
             if message.outbox is not None:
-                link.publisher.add(message.outbox)
+                link.publish(message.outbox)
 
         self._call(settle)
 
@@ -257,10 +260,9 @@ class GatewayActor(ServiceActor):
             self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
 
     def _outbox_loaded(self, message: OutboxLoaded) -> None:
-        if message.since is not None:
-            since = message.since
-            self.log.info("publishing what an earlier process left", batches=len(message.batches))
-            self._call(lambda: self._running.resume(message.batches, since))
+        if message.batches:
+            self.log.info("publishing what was left", batches=len(message.batches), oldest_s=round(message.oldest_s, 1))
+        self._call(lambda: self._running.resume(message))
 
     def _loop_failed(self, message: LoopFailed) -> None:
         raise GatewayLoopError(message.error)

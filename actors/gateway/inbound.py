@@ -50,6 +50,11 @@ class Inbound:
         self.last_tick_seq = 0
         self.ticks_waiting = 0
         self.bad = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Hand nothing over any more: what was lost in the loop has to come again before what follows it."""
+        self._stopped = True
 
     def of(self, consumer: str) -> Callable[[list[Frame]], None]:
         """What takes the batches of that consumer."""
@@ -69,6 +74,8 @@ class Inbound:
         decode: Callable[[Delivery], Any],
     ) -> None:
         """Decode a batch and tell it to its actor with one wake-up; what finds no room goes back to the stream."""
+        if self._stopped:
+            return
         messages = []
         for raw in batch:
             delivery = delivery_of(raw, consumer)

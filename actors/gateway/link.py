@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import nats.errors
@@ -32,7 +32,7 @@ from actors.gateway.puller import Puller
 from actors.gateway.requests import Requests
 from actors.gateway.resumption import unpublished
 from actors.gateway.wire import Frame, Wire, pubs
-from actors.messages import BooksInvalidated, Delivery, OutboxBatch
+from actors.messages import BooksInvalidated, Delivery, OutboxBatch, OutboxLoaded
 from actors.runtime.clock import Clock
 from actors.runtime.directory import Directory
 from actors.tenure import Tenure
@@ -40,6 +40,7 @@ from settings import NatsSettings
 
 RETRY_S = 0.5
 CATCH_UP_S = 10.0
+RESUME_AGAIN_S = 5.0
 NATS_ERRORS = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError, asyncio.TimeoutError)
 
 
@@ -92,7 +93,11 @@ class Link:
         self._stopping = False
         self._failure: str | None = None
         self._logged: str | None = None
-        self._left: tuple[tuple[OutboxBatch, ...], datetime] | None = None
+        self._left: deque[OutboxLoaded] = deque()
+        self._newer: deque[OutboxBatch] = deque()
+        self._resuming = asyncio.Lock()
+        self._heard_of_left = False
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
         self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
@@ -164,11 +169,19 @@ class Link:
             puller.halt()
             self._spawn(puller.stop())
 
-    def resume(self, batches: Sequence[OutboxBatch], since: datetime) -> None:
-        """Publish what an earlier process left in the outbox since that time."""
-        self._left = (tuple(batches), since)
+    def resume(self, left: OutboxLoaded) -> None:
+        """Publish what nobody has in hand."""
+        self._left.append(left)
+        self._heard_of_left = True
         if self._client is not None and self._client.is_connected:
             self._spawn(self._publish_left())
+
+    def publish(self, batch: OutboxBatch) -> None:
+        """Publish what was committed now, after what was left from before."""
+        if self._resuming.locked() or not self._heard_of_left:
+            self._newer.append(batch)
+        else:
+            self.publisher.add(batch)
 
     def settle(self, deliveries: Sequence[Delivery], verb: bytes) -> None:
         """Acknowledge, end or release deliveries; the last one's acknowledgement is confirmed by the server."""
@@ -230,16 +243,20 @@ class Link:
         await ensure_streams(self._client.jetstream(), self._specs)
 
     async def _publish_left(self) -> None:
-        if self._left is None or self._client is None:
-            return
-        batches, since = self._left
-        self._left = None
-        try:
-            for batch in await unpublished(self._client.jetstream(), self._specs, batches, since):
-                self.publisher.add(batch)
-        except NATS_ERRORS:
-            self._left = (batches, since)
-            raise
+        """Publish what was left, and after it what is committed meanwhile."""
+        async with self._resuming:
+            while self._left and self._client is not None:
+                try:
+                    batches = await unpublished(self._client, self._specs, self._left[0], self._loop.time)
+                except NATS_ERRORS as error:
+                    self._log.warning("what was left is not published yet", reason=_line(error))
+                    self._loop.call_later(RESUME_AGAIN_S, lambda: self._spawn(self._publish_left()))
+                    break
+                self._left.popleft()
+                for batch in batches:
+                    self.publisher.add(batch)
+            while self._newer:
+                self.publisher.add(self._newer.popleft())
 
     async def _pull_broker(self, broker: str) -> None:
         """Pull the broker's signals once the ticks are as new as the stream has them."""
@@ -373,6 +390,8 @@ class Link:
             self._lost.set()
 
     async def _disconnected(self) -> None:
+        if self._wire is not None:
+            self._wire.drop_unsent()
         self._on_state("away", "disconnected")
         if not self._stopping:
             self._log.warning("NATS is away; reconnecting")

@@ -98,6 +98,7 @@ class Publisher:
         await wire.listen(f"{self._prefix}*", self._answered)
         self.resend()
         self._task = self._loop.create_task(self._run(wire))
+        self._task.add_done_callback(self._ended)
 
     async def detach(self) -> None:
         """Stop sending; what is unacknowledged stays."""
@@ -106,6 +107,11 @@ class Publisher:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Sending only ends by `detach`; an error of ours is one of the loop."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler({"message": "publishing failed", "exception": error, "handle": task})
 
     def resend(self) -> None:
         """Send everything unacknowledged again, as after a reconnect."""

@@ -1,4 +1,4 @@
-"""What an earlier process committed and did not publish, less what it had published after all.
+"""What was committed and nobody has in hand, less what was published after all.
 
 `Nats-Msg-Id` is known to a stream for its duplicate window only; an outbox row can be older than that, so the stream
 itself is asked which of the messages it holds.
@@ -6,46 +6,60 @@ itself is asked which of the messages it holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import nats.errors
+import orjson
+from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from nats.js.client import JetStreamContext
 
 from actors.gateway.subjects import StreamSpec
-from actors.messages import OutboxBatch
+from actors.messages import OutboxBatch, OutboxLoaded
 
-CLOCKS_DIFFER = timedelta(minutes=5)
+MARGIN_S = 5.0
 READ_TIMEOUT_S = 3.0
 
 
 async def unpublished(
-    js: JetStreamContext, specs: Sequence[StreamSpec], batches: Sequence[OutboxBatch], since: datetime
+    client: Client, specs: Sequence[StreamSpec], left: OutboxLoaded, monotonic: Callable[[], float]
 ) -> list[OutboxBatch]:
     """The batches without the messages that their streams hold already; an emptied batch stays, to be reported.
 
     Args:
-        js: the connection.
+        client: the connection.
         specs: the streams.
-        batches: left in the outbox.
-        since: when the oldest of them was committed, by the database's clock.
+        left: what the outbox had.
+        monotonic: the clock of `left.read_at`.
 
     Raises:
         nats.errors.Error, nats.js.errors.Error: try again.
     """
-    subjects = {message.subject for batch in batches for message in batch.messages}
+    wanted = {message.message_id for batch in left.batches for message in batch.messages}
+    subjects = {message.subject for batch in left.batches for message in batch.messages}
     held: set[str] = set()
     for spec in specs:
         if subjects.intersection(spec.subjects):
-            held |= await _message_ids(js, spec.name, since - CLOCKS_DIFFER)
+            age_s = left.oldest_s + monotonic() - left.read_at + MARGIN_S
+            since = await _server_time(client, spec.name) - timedelta(seconds=age_s)
+            held |= await _held(client, spec.name, since, wanted)
     return [
-        replace(batch, messages=tuple(one for one in batch.messages if one.message_id not in held)) for batch in batches
+        replace(batch, messages=tuple(one for one in batch.messages if one.message_id not in held))
+        for batch in left.batches
     ]
 
 
-async def _message_ids(js: JetStreamContext, stream: str, since: datetime) -> set[str]:
+async def _server_time(client: Client, stream: str) -> datetime:
+    """The time by the server's clock, which stamps what its streams take, and need not be the database's."""
+    answer = await client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=READ_TIMEOUT_S)
+    text: str = orjson.loads(answer.data)["ts"]
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00")
+
+
+async def _held(client: Client, stream: str, since: datetime, wanted: Collection[str]) -> set[str]:
+    js = client.jetstream()
     config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since, headers_only=True)
     subscription = await js.subscribe("", stream=stream, ordered_consumer=True, config=config)
     found: set[str] = set()
@@ -53,7 +67,9 @@ async def _message_ids(js: JetStreamContext, stream: str, since: datetime) -> se
         if (await subscription.consumer_info()).num_pending or subscription.pending_msgs:
             while True:
                 message = await subscription.next_msg(READ_TIMEOUT_S)
-                found.add((message.headers or {}).get("Nats-Msg-Id", ""))
+                identity = (message.headers or {}).get("Nats-Msg-Id", "")
+                if identity in wanted:
+                    found.add(identity)
                 if message.metadata.num_pending == 0:
                     break
     except nats.errors.TimeoutError:

@@ -19,7 +19,7 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
 CRLF = b"\r\n"
-CLIENT_INSIDE = ("_ps", "_pending", "_pending_data_size", "_max_pending_size", "_flush_queue", "_process_msg")
+CLIENT_INSIDE = ("_ps", "_pending", "_pending_data_size", "_flush_queue", "_process_msg")
 PARSER_INSIDE = ("parse", "reset", "nc")
 MAX_LINE_BYTES = 1 << 16
 _ONLY_ID = b"NATS/1.0\r\nNats-Msg-Id:"
@@ -152,22 +152,28 @@ class Wire:
             await subscription.unsubscribe()
 
     def send(self, frames: bytes) -> None:
-        """Write the frames when the loop gets to it, after those of before; while reconnecting they are kept.
+        """Write the frames when the loop gets to it, after those of before.
 
         Raises:
             nats.errors.ConnectionClosedError: for good.
-            nats.errors.OutboundBufferLimitError: reconnecting, and too much is kept already.
+            nats.errors.ConnectionReconnectingError: not now. Nothing is kept for later, as what was lost on its way has
+                to go first.
         """
         client = self.client
         if client.is_closed:
             raise nats.errors.ConnectionClosedError
-        if not client.is_connected and client._pending_data_size + len(frames) > client._max_pending_size:
-            raise nats.errors.OutboundBufferLimitError
+        if not client.is_connected:
+            raise nats.errors.ConnectionReconnectingError
         client._pending.append(frames)
         client._pending_data_size += len(frames)
         queue = client._flush_queue
-        if client.is_connected and queue is not None and queue.empty():
+        if queue is not None and queue.empty():
             queue.put_nowait(self._loop.create_future())
+
+    def drop_unsent(self) -> None:
+        """Forget what was not written when the connection was lost."""
+        self.client._pending.clear()
+        self.client._pending_data_size = 0
 
     def post(self, frames: bytes) -> None:
         """As `send`, from any thread: all that come before the loop gets to them wake it once. On a connection that is

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from persistence import models
 from persistence.records import OutboxRecord
 
 _table = models.outbox
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LOWEST = str(UUID(int=0))
+_LOAD = text("""
+    SELECT id, messages, created_at
+    FROM outbox JOIN (
+        SELECT id, sum(octet_length(messages)) OVER (ORDER BY created_at, id) - octet_length(messages) AS earlier_bytes
+        FROM outbox
+        WHERE created_at <= clock_timestamp() - make_interval(secs => :min_age_s)
+          AND (created_at, id) > (CAST(:at AS timestamptz), CAST(:last AS uuid))
+    ) AS wanted USING (id)
+    WHERE earlier_bytes < :max_bytes
+    ORDER BY created_at, id
+""")
 
 
 class OutboxRepository:
@@ -23,10 +37,18 @@ class OutboxRepository:
         """Keep the messages of this commit. The repeat of an ambiguous commit needs an id of its own."""
         self._connection.execute(insert(_table).values(id=str(row_id), messages=messages))
 
-    def load(self, limit: int) -> list[OutboxRecord]:
-        """At most `limit` rows, oldest first."""
-        oldest = select(_table).order_by(_table.c.created_at, _table.c.id).limit(limit)
-        return [OutboxRecord(row.id, bytes(row.messages), row.created_at) for row in self._connection.execute(oldest)]
+    def load(
+        self, max_bytes: int, min_age_s: float = 0.0, after: tuple[datetime, str] | None = None
+    ) -> tuple[list[OutboxRecord], datetime]:
+        """Rows of that age, oldest first, until they have so many bytes, at least one; and the database's time.
+
+        `after` is the time and id of the last row that was read before.
+        """
+        at, last = after or (_EARLIEST, _LOWEST)
+        given = {"max_bytes": max_bytes, "min_age_s": min_age_s, "at": at, "last": last}
+        now = self._connection.execute(select(func.clock_timestamp())).scalar_one()
+        rows = self._connection.execute(_LOAD, given)
+        return [OutboxRecord(str(row.id), bytes(row.messages), row.created_at) for row in rows], now
 
     def delete(self, ids: Sequence[UUID | str]) -> int:
         """Drop published rows; ids that are gone already are no error. Returns how many went."""

@@ -10,7 +10,7 @@ from tests.faults.trader import Trader
 from tests.system.daemon import Daemon
 
 POINTS = (
-    *("handing-over", "decided", "saving", "writing", "in-transaction", "settling"),
+    *("decided", "saving", "writing", "in-transaction", "settling"),
     *("published", "reporting", "marked", "giving-up", "replying"),
 )
 

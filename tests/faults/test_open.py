@@ -15,7 +15,9 @@ from tests.system.daemon import Daemon, eventually
 PATIENCE_S = 20.0
 
 
-@pytest.mark.parametrize("point", ["arriving", "deciding", "publishing", "marking", "committed", "giving-up"])
+@pytest.mark.parametrize(
+    "point", ["arriving", "handing-over", "deciding", "publishing", "marking", "committed", "giving-up"]
+)
 def test_an_error_at_a_point_leaves_everything_counted_once_in_order_and_published(
     daemon: Daemon, faults: Faults, database_url: str, streams_url: str, trader: Trader, point: str
 ) -> None:

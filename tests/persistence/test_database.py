@@ -83,7 +83,7 @@ def test_the_writer_has_one_connection_and_a_second_unit_waits_for_it(database_u
 
 def test_a_busy_writer_does_not_stop_readers(database: Database) -> None:
     with database.writer_unit(), database.read_unit() as unit:
-        assert unit.outbox.load(1) == []
+        assert unit.outbox.load(1)[0] == []
 
 
 def test_at_head_the_schema_passes(database: Database) -> None:

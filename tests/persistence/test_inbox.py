@@ -37,12 +37,12 @@ def test_ids_may_hold_what_sql_and_the_driver_find_special(database: Database) -
 
 
 def test_pruning_takes_the_old_ones_and_no_more_than_the_limit(database: Database) -> None:
-    old, new = datetime.now(UTC) - timedelta(days=8), datetime.now(UTC) - timedelta(days=1)
+    old, a_day_s = datetime.now(UTC) - timedelta(days=8), 86_400.0
     with database.writer_unit() as unit:
         unit.inbox.add([Entry("c", str(number)) for number in range(6)])
         age = text("UPDATE inbox SET received_at = :at WHERE message_id < :below")
         unit.connection.execute(age, {"at": old, "below": "4"})
 
-        assert unit.inbox.prune(new, 3) == 3
-        assert unit.inbox.prune(new, 3) == 1
-        assert unit.inbox.prune(new, 3) == 0
+        assert unit.inbox.prune(a_day_s, 3) == 3
+        assert unit.inbox.prune(a_day_s, 3) == 1
+        assert unit.inbox.prune(a_day_s, 3) == 0

@@ -33,11 +33,15 @@ def test_a_commit_whose_answer_is_lost_is_settled_once_and_published(
 
         with Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=between.url, NATS__URL=streams_url) as daemon:
             between.cut_after = commit_of_signals
-            signals = a_crowd(600)
-            for start in range(0, 600, 100):
-                streams.publish(streams_url, "paper.signals.validated", signals[start : start + 100])
+            signals: list[dict[str, object]] = []
 
-            eventually(lambda: between.cuts == 5)
+            def cut_once_more() -> bool:
+                some = a_crowd(50)
+                signals.extend(some)
+                streams.publish(streams_url, "paper.signals.validated", some)
+                return between.cuts == 5
+
+            eventually(cut_once_more)
             assert_each_counted_once(database_url, streams_url, signals)
             eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(0,)])
             assert daemon.status()["children"][1]["restarts"] == 0
