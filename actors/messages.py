@@ -320,13 +320,17 @@ class PortfolioData:
 
 @dataclass(frozen=True, slots=True)
 class BooksOpened:
-    """The books are ours: units must carry `token`; the lease has `epoch`."""
+    """The books are ours: units must carry `token`; the lease has `epoch`.
+
+    Since the epoch `reign` nobody else has acted for the broker.
+    """
 
     broker: str
     token: int
     owner: str
     epoch: int
     portfolios: tuple[PortfolioData, ...]
+    reign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,9 +448,10 @@ class CrashedOn:
 
 @dataclass(frozen=True, slots=True)
 class BrokerOpened:
-    """The broker's books are open here: its signals may come."""
+    """The broker's books are open here: its signals may come, from a consumer made for this reign (`BooksOpened`)."""
 
     broker: str
+    reign: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, Una
 from persistence.migration import heads
 
 RENEW_EVERY_S = 3.0
+RENEW_AWAY_S = 0.25
+"""While the server is away: how soon after its return the leases are renewed, as nothing is pulled before."""
 TIDY_EVERY_S = 10.0
 INBOX_KEPT_S = 2 * 86_400.0
 """A key is kept twice as long as a stream keeps the message that it stands for."""
@@ -83,7 +85,7 @@ class DatabaseActor(ServiceActor):
         self._database = database
         self._embedded = embedded
         self._migrate = migrate
-        self._leases = Leases(database, node, incarnation, context.generation * 1_000_000)
+        self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._transactions = Transactions(database)
         self._parked: list[CommitUnit] = []
         self._outbox = Outbox(database, context.clock)
@@ -358,14 +360,14 @@ class DatabaseActor(ServiceActor):
         elif broker not in self._events:
             with self._database.read_unit() as work:
                 self._events[broker] = Counter(work.events.count_by_type(broker))
+        self._publish()
         self.context.directory[message.reply_to].tell_control(opened)
         if isinstance(opened, BooksOpened):
             self._outbox.restart()
             self._load_outbox()
-        self._publish()
 
     def _renew(self, _: RenewLeases) -> None:
-        self.context.after(RENEW_EVERY_S, RenewLeases())
+        self.context.after(RENEW_EVERY_S if self._away is None else RENEW_AWAY_S, RenewLeases())
         if self._away is not None:
             return
         try:
@@ -373,6 +375,7 @@ class DatabaseActor(ServiceActor):
         except (Unavailable, Conflict) as error:
             self._park([], error)
             return
+        self._publish()
         if lost:
             self.log.error("lease lost", brokers=lost)
             self._invalidate(Plan((), (), (), frozenset(lost)))
@@ -438,6 +441,7 @@ class DatabaseActor(ServiceActor):
                 self._away,
                 {broker: dict(counts) for broker, counts in self._events.items()},
                 self._dead_letters,
+                self._leases.tenures,
             )
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from actors.tenure import Tenure
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSnapshot:
@@ -20,6 +22,7 @@ class DatabaseSnapshot:
     error: str | None
     events: dict[str, dict[str, int]]
     dead_letters: int
+    tenures: dict[str, Tenure]
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
+from actors.tenure import Tenure
 from settings import NatsSettings
 
 CREDIT = 4096
@@ -106,7 +107,7 @@ class GatewayActor(ServiceActor):
                 Released: self._released,
                 CrashedOn: self._crashed_on,
                 OutboxLoaded: self._outbox_loaded,
-                BrokerOpened: lambda message: self._call(lambda: self._running.open_broker(message.broker)),
+                BrokerOpened: lambda message: self._open_broker(message.broker, message.reign),
                 BrokerClosed: lambda message: self._call(lambda: self._running.close_broker(message.broker)),
                 GetTicks: lambda _: self._ticks(),
                 LoopFailed: self._loop_failed,
@@ -123,8 +124,10 @@ class GatewayActor(ServiceActor):
             raise StartRefused("the database's mailbox is full", retryable=True)
         for broker in self._brokers:
             snapshot = self.context.directory[f"trading.{broker}"].telemetry.snapshot
-            if snapshot is not None and snapshot.as_status(0.0)["state"] == "trading":
-                self._call(lambda broker=broker: self._running.open_broker(broker))  # type: ignore[misc]
+            shown = {} if snapshot is None else snapshot.as_status(0.0)
+            tenure = self._tenures().get(broker)
+            if tenure is not None and shown.get("state") == "trading" and shown["lease"]["epoch"] == tenure.epoch:
+                self._open_broker(broker, tenure.reign)
 
     def on_stop(self) -> None:
         """Stop pulling, let what is in flight be committed and acknowledged, publish it, and close."""
@@ -178,6 +181,8 @@ class GatewayActor(ServiceActor):
             directory,
             self._status,
             credit=CREDIT,
+            tenures=self._tenures,
+            clock=self.context.clock,
             on_state=self._noted,
         )
         reporter = self._loop.create_task(self._report())
@@ -249,6 +254,14 @@ class GatewayActor(ServiceActor):
 
     def _loop_failed(self, message: LoopFailed) -> None:
         raise GatewayLoopError(message.error)
+
+    def _open_broker(self, broker: str, reign: int) -> None:
+        self._call(lambda: self._running.open_broker(broker, reign))
+
+    def _tenures(self) -> Mapping[str, Tenure]:
+        """What the writer shows of its leases; from any thread."""
+        tenures: Mapping[str, Tenure] = getattr(self.context.directory["database"].telemetry.snapshot, "tenures", {})
+        return tenures
 
     def _ticks(self) -> Ticks:
         prices = {} if self._inbound is None else dict(self._inbound.prices)

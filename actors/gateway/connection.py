@@ -104,15 +104,7 @@ async def ensure_consumer(js: JetStreamContext, stream: str, name: str, subject:
 
     Only the process that acts for the consumer may call this: whatever another one holds is delivered twice.
     """
-    config = ConsumerConfig(
-        durable_name=name,
-        filter_subject=subject,
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=ACK_WAIT_S,
-        max_deliver=-1,
-        max_ack_pending=2 * credit,
-    )
+    config = _durable(name, subject, credit)
     try:
         info = await js.consumer_info(stream, name)
     except NotFoundError:
@@ -126,8 +118,46 @@ async def ensure_consumer(js: JetStreamContext, stream: str, name: str, subject:
     return name
 
 
+async def take_consumer(js: JetStreamContext, stream: str, name: str, subject: str | None, credit: int) -> None:
+    """Make the durable consumer of that name anew, with everything unacknowledged to be delivered again, in order.
+
+    What others have asked of the earlier one ends with 409 Consumer Deleted, and deliveries are counted from 1.
+
+    Raises:
+        nats.errors.Error, TimeoutError: try again; a consumer that is gone is made from the stream's beginning.
+    """
+    config = _durable(name, subject, credit)
+    try:
+        info = await js.consumer_info(stream, name)
+    except NotFoundError:
+        await js.add_consumer(stream, config)
+    else:
+        await _recreate(js, stream, name, config, info.ack_floor.stream_seq if info.ack_floor else 0)
+
+
+async def delivered(js: JetStreamContext, stream: str, name: str) -> int:
+    """How many deliveries the consumer has made; -1 when it is gone."""
+    try:
+        info = await js.consumer_info(stream, name)
+    except NotFoundError:
+        return -1
+    return info.delivered.consumer_seq if info.delivered else 0
+
+
+def _durable(name: str, subject: str | None, credit: int) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=name,
+        filter_subject=subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=ACK_WAIT_S,
+        max_deliver=-1,
+        max_ack_pending=2 * credit,
+    )
+
+
 async def _recreate(js: JetStreamContext, stream: str, name: str, config: ConsumerConfig, floor: int) -> None:
-    """What `reset_consumer` does, for servers before 2.14."""
+    """What `reset_consumer` does, for servers before 2.14; it ends what was asked of the consumer, too."""
     await js.delete_consumer(stream, name)
     again = config.evolve(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=floor + 1)
     await js.add_consumer(stream, again)

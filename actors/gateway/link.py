@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import nats.errors
@@ -19,18 +19,23 @@ from actors.gateway import subjects
 from actors.gateway.connection import (
     ConnectionEvents,
     connect,
+    delivered,
     ensure_consumer,
     ensure_streams,
+    take_consumer,
     ticks_consumer,
 )
+from actors.gateway.guard import Guard
 from actors.gateway.inbound import Inbound
 from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
 from actors.gateway.requests import Requests
 from actors.gateway.resumption import unpublished
 from actors.gateway.wire import Frame, Wire, pubs
-from actors.messages import Delivery, OutboxBatch, OutboxLoaded
+from actors.messages import BooksInvalidated, Delivery, OutboxBatch, OutboxLoaded
+from actors.runtime.clock import Clock
 from actors.runtime.directory import Directory
+from actors.tenure import Tenure
 from settings import NatsSettings
 
 RETRY_S = 0.5
@@ -50,6 +55,8 @@ class Link:
         directory: the way to the actors that answer requests.
         status: builds the status document.
         credit: signals handed over and not yet settled, per broker.
+        tenures: the brokers' leases as the writer shows them now.
+        clock: of the leases' ends.
         on_state: told whenever the connection comes or goes, with the error if there is one.
     """
 
@@ -62,6 +69,8 @@ class Link:
         directory: Directory,
         status: Callable[[], dict[str, Any]],
         credit: int,
+        tenures: Callable[[], Mapping[str, Tenure]],
+        clock: Clock,
         on_state: Callable[[str, str | None], None],
     ) -> None:
         self._settings = settings
@@ -75,8 +84,10 @@ class Link:
         self._client: Client | None = None
         self._wire: Wire | None = None
         self._pullers: dict[str, Puller] = {}
-        self._open: dict[str, None] = {}
-        self._opening = asyncio.Lock()
+        self._tenures = tenures
+        self._clock = clock
+        self._open: dict[str, int] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
         self._lost = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._stopping = False
@@ -121,7 +132,7 @@ class Link:
         await self._publish_left()
         await Requests(wire, self._directory, self._status).serve()
         await self._pull_ticks(wire)
-        await self._pull(wire, subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER, None)
+        await self._pull_sessions(wire)
         self._failure = self._logged = None
         self._on_state("up", None)
         self._log.info("connected", server=_address(client))
@@ -144,18 +155,18 @@ class Link:
 
     # What the gateway asks for
 
-    def open_broker(self, broker: str) -> None:
-        """Let the broker's signals in."""
-        if broker not in self._open:
-            self._open[broker] = None
-            if self._client is not None and self._client.is_connected:
-                self._spawn(self._pull_broker(broker))
+    def open_broker(self, broker: str, reign: int) -> None:
+        """Let the broker's signals in, as its lease was verified just now."""
+        self._open[broker] = reign
+        if self._wire is not None:
+            self._spawn(self._pull_broker(broker))
 
     def close_broker(self, broker: str) -> None:
         """Leave the broker's signals in their stream."""
         self._open.pop(broker, None)
         puller = self._pullers.pop(subjects.signals_consumer(broker), None)
         if puller is not None:
+            puller.halt()
             self._spawn(puller.stop())
 
     def resume(self, left: OutboxLoaded) -> None:
@@ -251,29 +262,75 @@ class Link:
         """Pull the broker's signals once the ticks are as new as the stream has them."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._caught_up.wait(), CATCH_UP_S)
-        async with self._opening:
-            wire, consumer = self._wire, subjects.signals_consumer(broker)
-            if broker in self._open and wire is not None and consumer not in self._pullers:
-                subject = subjects.validated_signals(broker)
-                await self._pull(wire, subjects.signals_stream(broker), consumer, subject)
+        wire, consumer = self._wire, subjects.signals_consumer(broker)
+        async with self._opening.setdefault(broker, asyncio.Lock()):
+            while wire is not None and wire is self._wire and (reign := self._open.get(broker)) is not None:
+                current = self._pullers.get(consumer)
+                if current is not None and current.guard is not None:
+                    if current.guard.reign == reign and not current.halted:
+                        return
+                    current.halt()
+                guard = Guard(broker, reign, self._tenures, self._clock.monotonic, self._doubted)
+                try:
+                    if guard.confirmed:
+                        await self._pull_anew(wire, consumer, guard, current)
+                        continue
+                except NATS_ERRORS as error:
+                    self._log.warning("not pulled yet", consumer=consumer, reason=_line(error))
+                await asyncio.sleep(RETRY_S)
 
-    async def _pull(self, wire: Wire, stream: str, consumer: str, subject: str | None) -> None:
+    async def _pull_anew(self, wire: Wire, consumer: str, guard: Guard, earlier: Puller | None) -> None:
+        """Pull from a consumer made anew, which ends whatever anybody else has asked of it."""
+        stream, subject = subjects.signals_stream(guard.broker), subjects.validated_signals(guard.broker)
+        if earlier is not None:
+            await earlier.stop()
+
+        async def check() -> str:
+            await self._ensure_streams()
+            if await delivered(wire.client.jetstream(), stream, consumer) != puller.seen:
+                puller.doubt("its consumer is gone, or messages were lost on their way")
+            return consumer
+
+        await self._ensure_streams()
+        await take_consumer(wire.client.jetstream(), stream, consumer, subject, self._credit)
+        puller = self._puller(wire, stream, consumer, check, guard)
+        if earlier is not None and earlier.guard is not None and earlier.guard.reign == guard.reign:
+            puller.inherit(earlier)
+        if self._open.get(guard.broker) == guard.reign:
+            self._pullers[consumer] = puller
+            await puller.start()
+
+    async def _pull_sessions(self, wire: Wire) -> None:
+        stream, consumer = subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER
+
         async def ensure() -> str:
             await self._ensure_streams()
-            return await ensure_consumer(wire.client.jetstream(), stream, consumer, subject, self._credit)
+            return await ensure_consumer(wire.client.jetstream(), stream, consumer, None, self._credit)
 
         await ensure()
-        puller = Puller(
+        self._pullers[consumer] = self._puller(wire, stream, consumer, ensure, None)
+        await self._pullers[consumer].start()
+
+    def _puller(
+        self, wire: Wire, stream: str, consumer: str, repair: Callable[[], Awaitable[str]], guard: Guard | None
+    ) -> Puller:
+        return Puller(
             wire,
             stream,
             consumer,
             credit=self._credit,
             batch=self._credit // 2,
             on_batch=self._inbound.of(consumer),
-            repair=ensure,
+            repair=repair,
+            guard=guard,
         )
-        self._pullers[consumer] = puller
-        await puller.start()
+
+    def _doubted(self, broker: str, reason: str) -> None:
+        """Pull no more until the broker's books have been opened again: that somebody else took them is then known."""
+        puller = self._pullers.get(subjects.signals_consumer(broker))
+        if puller is not None:
+            self._spawn(puller.stop())
+        self._directory[f"trading.{broker}"].tell_control(BooksInvalidated(broker, 0, reason))
 
     async def _pull_ticks(self, wire: Wire) -> None:
         async def ensure() -> str:
@@ -342,8 +399,13 @@ class Link:
     async def _reconnected(self) -> None:
         self._on_state("up", None)
         self._log.info("reconnected")
-        for puller in self._pullers.values():
-            puller.reset()
+        for name, puller in self._pullers.items():
+            if name == "ticks":
+                puller.reset()
+            else:
+                puller.check()
+        for broker in tuple(self._open):
+            self._spawn(self._pull_broker(broker))
         self.publisher.resend()
 
     async def _closed(self) -> None:

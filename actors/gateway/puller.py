@@ -16,11 +16,15 @@ import orjson
 import structlog
 from nats.aio.subscription import Subscription
 
-from actors.gateway.wire import Frame, Wire, headers_of, pub, status_of
+from actors.gateway.guard import Guard
+from actors.gateway.inbound import SHORT_REPLY
+from actors.gateway.wire import Frame, Wire, headers_of, pub, pubs, status_of
 
 EXPIRES_S = 30.0
 HEARTBEAT_S = 5.0
 RETRY_S = 0.5
+UNCONFIRMED_S = 0.1
+"""Between two looks whether the lease is confirmed again."""
 PULL_BYTES = 16 << 20
 """Of one request; the server drops a client that it cannot rid itself of more than this."""
 CREDIT_BYTES = 48 << 20
@@ -37,7 +41,10 @@ class Puller:
         credit: messages that may be handed over and not yet settled.
         batch: messages asked for at once.
         on_batch: gets what arrived, in order, at least one; must not wait.
-        repair: makes the consumer again when the server has lost it.
+        repair: looks after the consumer when the server refuses to serve it, or the connection was lost.
+        guard: of a consumer that this process alone may pull, made anew for this puller. Then it is pulled only while
+            the lease is confirmed, and every delivery it makes must arrive here: when one is missing, or the consumer
+            was deleted, the puller halts for good and says so.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class Puller:
         batch: int,
         on_batch: Callable[[list[Frame]], None],
         repair: Callable[[], Awaitable[str]],
+        guard: Guard | None = None,
     ) -> None:
         self.stream = stream
         self.consumer = consumer
@@ -60,6 +68,12 @@ class Puller:
         self._batch = batch
         self._on_batch = on_batch
         self._repair = repair
+        self.guard = guard
+        self.halted = False
+        self.seen = 0
+        """Deliveries of the consumer that arrived, when there is a guard."""
+        self._checking = False
+        self._later: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._inbox = ""
         self._subscription: Subscription | None = None
@@ -88,6 +102,14 @@ class Puller:
             with contextlib.suppress(nats.errors.Error):
                 await self._wire.leave(subscription)
 
+    def halt(self) -> None:
+        """Ask for nothing more and hand nothing more over."""
+        self.halted = True
+
+    def inherit(self, other: Puller) -> None:
+        """Count what the other one handed over as handed over by this one."""
+        self.in_flight, self._in_flight_bytes = other.in_flight, other._in_flight_bytes
+
     def settle(self, count: int, size: int) -> None:
         """Give back the credit of that many messages and bytes, acknowledged, ended or released."""
         self.in_flight = max(0, self.in_flight - count)
@@ -98,6 +120,18 @@ class Puller:
         """Forget what was asked for, as after a reconnect the server does not know of it."""
         self._outstanding = 0
         self._pull()
+
+    def check(self) -> None:
+        """As `reset`, but look after the consumer first: what was on its way may be lost with the connection."""
+        self._outstanding = 0
+        self._checking = True
+        self._broken.set()
+
+    def doubt(self, reason: str) -> None:
+        """Halt, and have the lease verified."""
+        if self.guard is not None and not self.halted:
+            self.halt()
+            self.guard.doubt(reason)
 
     def _receive(self, frame: Frame) -> None:
         if frame.reply.startswith(b"$JS.ACK."):
@@ -112,6 +146,8 @@ class Puller:
             unfilled = int(headers_of(frame.header).get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
             self._pull()
+        elif status == "409" and "Consumer Deleted" in description and self.guard is not None:
+            self.doubt("its consumer was deleted")
         elif status and status != "100":
             self._log.info("pull refused", status=status, reason=description)
             self._broken.set()
@@ -119,18 +155,41 @@ class Puller:
     def _flush(self) -> None:
         batch, self._buffer = self._buffer, []
         self._heard_at = self._loop.time()
+        if self.guard is not None and not self._follows(batch, self.guard):
+            return
         self._outstanding = max(0, self._outstanding - len(batch))
         self.in_flight += len(batch)
         self._in_flight_bytes += sum(len(frame.data) for frame in batch)
         self._on_batch(batch)
         self._pull()
 
+    def _follows(self, batch: list[Frame], guard: Guard) -> bool:
+        """Whether every delivery of the consumer up to this batch's last one arrived here, as they are counted.
+
+        If not, or under another reign, nothing of the batch is used, as something before it is missing.
+        """
+        first, last = _delivery_number(batch[0]), _delivery_number(batch[-1])
+        if not guard.reigns:
+            self.halt()
+        elif first != self.seen + 1 or last != self.seen + len(batch):
+            self.doubt("somebody else pulls its consumer, or messages were lost on their way")
+        if self.halted:
+            with contextlib.suppress(nats.errors.Error):
+                self._wire.send(pubs([frame.reply.decode() for frame in batch], b"-NAK"))
+            return False
+        self.seen = last
+        return True
+
     def _wants(self) -> bool:
         room = self.in_flight + self._outstanding < self._credit and self._in_flight_bytes < CREDIT_BYTES
         return room and self._outstanding <= self._batch // 2
 
     def _pull(self) -> None:
-        if self._subscription is None or not self._wants():
+        if self._subscription is None or self.halted or self._checking or not self._wants():
+            return
+        if self.guard is not None and not self.guard.confirmed:
+            if self._later is None:
+                self._later = self._loop.call_later(UNCONFIRMED_S, self._pull_later)
             return
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)
         request = {
@@ -147,6 +206,10 @@ class Puller:
         except nats.errors.Error:
             self._outstanding = 0
 
+    def _pull_later(self) -> None:
+        self._later = None
+        self._pull()
+
     async def _keep(self) -> None:
         """Notice a request that the server has forgotten, and a consumer that is gone."""
         while True:
@@ -155,13 +218,21 @@ class Puller:
             silent = self._outstanding > 0 and self._loop.time() - self._heard_at > 2 * HEARTBEAT_S
             if self._broken.is_set():
                 self._broken.clear()
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(0.0 if self._checking else RETRY_S)
                 try:
                     self.consumer = await self._repair()
                 except (nats.errors.Error, TimeoutError) as error:
                     self._log.warning("consumer not repaired", reason=str(error))
                     self._broken.set()
+                    await asyncio.sleep(RETRY_S)
                     continue
+                self._checking = False
                 self.reset()
             elif silent or self._outstanding == 0:
                 self.reset()
+
+
+def _delivery_number(frame: Frame) -> int:
+    """Which delivery of its consumer it is, from 1; see `inbound.delivery_of`."""
+    tokens = frame.reply.split(b".")
+    return int(tokens[6 if len(tokens) == SHORT_REPLY else 8])

@@ -22,7 +22,6 @@ from actors.messages import (
     ExecuteSignal,
     GetTicks,
     OpenBooks,
-    Released,
     ReopenBooks,
     Ticks,
     UnitsCommitted,
@@ -91,6 +90,7 @@ class TradingActor(ServiceActor):
         self._again: dict[str, list[Delivery]] = {}
         self._committed: OrderedDict[str, None] = OrderedDict()
         self._token: int | None = None
+        self._reign: int | None = None
         self._state = "opening"
         self._owner: str | None = None
         self._epoch: int | None = None
@@ -168,30 +168,38 @@ class TradingActor(ServiceActor):
                     self._prices.setdefault(token, position.last_price)
         self._token, self._owner, self._epoch = message.token, message.owner, message.epoch
         self._state = "trading"
+        self.context.resume()
+        if self._reign is not None and self._reign != message.reign:
+            self._forget_signals()
+        self._reign = message.reign
         for waiting in self._pending.values():
             self._decide(waiting)
-        self.context.resume()
-        self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name))
+        self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name, message.reign))
         self._changed = True
 
     def _held(self, message: BooksHeld) -> None:
-        """Stand by: what was not yet durable is the other process's to handle, and JetStream keeps it."""
+        """Stand by: what was not yet durable is the other process's to handle, and comes to it again.
+
+        It is not given back: the consumer has been made anew, and bears the name of the one it came from.
+        """
         if self._state != "standby":
             self.log.warning("standing by", holder=message.owner)
             self.context.directory["gateway"].tell_control(BrokerClosed(self._broker.name))
         self._state, self._owner, self._epoch = "standby", message.owner, message.epoch
-        self._release_all()
         self._pending.clear()
         self._again.clear()
         self.context.after(STANDBY_EVERY_S, ReopenBooks())
         self._changed = True
 
-    def _release_all(self) -> None:
-        """Give everything that is not yet durable back to its stream, for whoever acts for the broker now."""
-        deliveries = [waiting.delivery for waiting in self._pending.values()]
-        deliveries += [delivery for several in self._again.values() for delivery in several]
-        if deliveries:
-            self.context.directory["gateway"].tell_control(Released(tuple(deliveries)))
+    def _forget_signals(self) -> None:
+        """Drop what came before somebody else acted for the broker: all that is unsettled comes again, in order."""
+        self._pending.clear()
+        self._again.clear()
+        mailbox, generation = self.context.mailbox, self.context.generation
+        kept: list[Letter] = []
+        while letters := mailbox.take(1000, generation, timeout_s=0):
+            kept += [letter for letter in letters if not isinstance(letter.message, ExecuteSignal)]
+        mailbox.push_back(kept, generation)
 
     def _invalidated(self, message: BooksInvalidated) -> None:
         if message.token not in {0, self._token}:
