@@ -132,7 +132,9 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as JetStream handed it over; `reply` is the subject that takes its acknowledgement."""
+    """One message as JetStream handed it over; `reply` is the subject that takes its acknowledgement, `on_credit` says
+    whether it takes of its puller's credit until then.
+    """
 
     consumer: str
     stream: str
@@ -143,6 +145,7 @@ class Delivery:
     stored_at: datetime
     data: bytes = field(default=b"", repr=False)
     headers: dict[str, str] | None = field(default=None, repr=False)
+    on_credit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
