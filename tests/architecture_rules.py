@@ -11,7 +11,15 @@ PACKAGES = ("actors", "console", "migrations", "persistence")
 MODULES = ("settings", "supervisor")
 
 _VOCABULARY = ("actors.messages", "actors.rows", "actors.errors")
-_SHARED = (*_VOCABULARY, "actors.runtime", "actors.dead_letter", "actors.redaction", "actors.sessions", "actors.status")
+_SHARED = (
+    *_VOCABULARY,
+    "actors.runtime",
+    "actors.dead_letter",
+    "actors.redaction",
+    "actors.sessions",
+    "actors.status",
+    "actors.tenure",
+)
 
 OURS: dict[str, tuple[str, ...]] = {
     "settings": (),
@@ -25,6 +33,7 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.dlq": _SHARED,
     "actors.sessions": _VOCABULARY,
     "actors.status": ("actors.runtime",),
+    "actors.tenure": (),
     "actors.inspection": ("actors.runtime", "actors.status"),
     "actors.thread_dump": ("actors.runtime",),
     "actors.checks": ("actors.health", "actors.runtime"),
