@@ -45,11 +45,13 @@ class GivenUp:
     Args:
         directory: the way to the writer.
         free: gives back the credit that a delivery holds.
+        paused: whether the writer shall get none for now.
     """
 
-    def __init__(self, directory: Directory, free: Callable[[Delivery], None]) -> None:
+    def __init__(self, directory: Directory, free: Callable[[Delivery], None], paused: Callable[[], bool]) -> None:
         self._directory = directory
         self._free = free
+        self._paused = paused
         self._loop = asyncio.get_running_loop()
         self._held: dict[Key, Letter] = {}
         self._waiting: dict[Key, Letter] = {}
@@ -101,7 +103,7 @@ class GivenUp:
             for key in tuple(self._outstanding):
                 self._forget(key)
         self._let_in()
-        if self._waiting and not database.crowded:
+        if self._waiting and not self._paused() and not database.crowded:
             database.tell_all(self._take())
             if self._waiting and self._may_tell():
                 self._go_on_soon()

@@ -84,7 +84,7 @@ class Link:
         self._left: tuple[tuple[OutboxBatch, ...], datetime] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
-        self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
+        self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()), self._go_on)
         self._on_state = on_state
 
     async def run(self) -> None:
@@ -220,6 +220,11 @@ class Link:
 
     # Inside
 
+    def _go_on(self) -> None:
+        """What was committed is published: signals may come again."""
+        for puller in self._pullers.values():
+            puller.pull()
+
     async def _ensure_streams(self) -> None:
         assert self._client is not None
         await ensure_streams(self._client.jetstream(), self._specs)
@@ -260,6 +265,7 @@ class Link:
             batch=self._credit // 2,
             on_batch=self._inbound.of(consumer),
             repair=ensure,
+            paused=lambda: consumer != subjects.SESSIONS_CONSUMER and self.publisher.full,
         )
         self._pullers[consumer] = puller
         await puller.start()

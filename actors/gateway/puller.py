@@ -38,6 +38,7 @@ class Puller:
         batch: messages asked for at once.
         on_batch: gets what arrived, in order, at least one; must not wait.
         repair: makes the consumer again when the server has lost it.
+        paused: whether to ask for nothing for now; when that is over, `pull` is to be called.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Puller:
         batch: int,
         on_batch: Callable[[list[Frame]], None],
         repair: Callable[[], Awaitable[str]],
+        paused: Callable[[], bool] = bool,
     ) -> None:
         self.stream = stream
         self.consumer = consumer
@@ -60,6 +62,7 @@ class Puller:
         self._batch = batch
         self._on_batch = on_batch
         self._repair = repair
+        self._paused = paused
         self._loop = asyncio.get_running_loop()
         self._inbox = ""
         self._subscription: Subscription | None = None
@@ -75,7 +78,7 @@ class Puller:
         self._inbox = self._wire.client.new_inbox()
         self._subscription = await self._wire.listen(self._inbox, self._receive)
         self._keeper = self._loop.create_task(self._keep())
-        self._pull()
+        self.pull()
 
     async def stop(self) -> None:
         """Ask for nothing more; what was handed over can still be settled."""
@@ -92,12 +95,12 @@ class Puller:
         """Give back the credit of that many messages and bytes, acknowledged, ended or released."""
         self.in_flight = max(0, self.in_flight - count)
         self._in_flight_bytes = max(0, self._in_flight_bytes - size)
-        self._pull()
+        self.pull()
 
     def reset(self) -> None:
         """Forget what was asked for, as after a reconnect the server does not know of it."""
         self._outstanding = 0
-        self._pull()
+        self.pull()
 
     def _receive(self, frame: Frame) -> None:
         if frame.reply.startswith(b"$JS.ACK."):
@@ -111,7 +114,7 @@ class Puller:
         if over or status in {"404", "408"}:
             unfilled = int(headers_of(frame.header).get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
-            self._pull()
+            self.pull()
         elif status and status != "100":
             self._log.info("pull refused", status=status, reason=description)
             self._broken.set()
@@ -123,13 +126,14 @@ class Puller:
         self.in_flight += len(batch)
         self._in_flight_bytes += sum(len(frame.data) for frame in batch)
         self._on_batch(batch)
-        self._pull()
+        self.pull()
 
     def _wants(self) -> bool:
         room = self.in_flight + self._outstanding < self._credit and self._in_flight_bytes < CREDIT_BYTES
-        return room and self._outstanding <= self._batch // 2
+        return room and self._outstanding <= self._batch // 2 and not self._paused()
 
-    def _pull(self) -> None:
+    def pull(self) -> None:
+        """Ask for more if there is room."""
         if self._subscription is None or not self._wants():
             return
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)

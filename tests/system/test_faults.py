@@ -111,3 +111,23 @@ def test_a_full_stream_is_said_and_what_waited_is_published_when_it_takes_more(
 
     eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 30)
     daemon.wait_until("ready")
+
+
+def test_what_cannot_be_published_stops_the_signals_before_it_fills_the_memory(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    signals = a_crowd(24_000)
+    streams.limit(streams_url, "PAPER_ORDERS", 5)
+    streams.publish(streams_url, "paper.signals.validated", signals)
+
+    def has_stopped() -> bool:
+        filled = books.count_events(database_url).get("order_filled", 0)
+        return filled > 10_000 and daemon.status()["nats"]["in_flight"] == 0
+
+    eventually(has_stopped, 60)
+    assert streams.unsettled(streams_url, "PAPER_SIGNALS", "trading-paper") > 1_000
+
+    streams.limit(streams_url, "PAPER_ORDERS", -1)
+
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3 * len(signals), 60)
+    daemon.wait_until("ready")
