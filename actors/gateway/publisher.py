@@ -44,8 +44,8 @@ class _Waiting:
 class Publisher:
     """Used by the gateway's loop alone. It outlives connections: `attach` gives it the present one.
 
-    Batches wait in memory while NATS is away; their rows stay in the outbox until `on_published` is told, so a crash
-    loses nothing. A message is sent again, with the same `Nats-Msg-Id`, until its acknowledgement comes.
+    Batches wait in memory while NATS is away, until `resend`; their rows stay in the outbox until `on_published` is
+    told, so a crash loses nothing. A message is sent again, with the same `Nats-Msg-Id`, until it is acknowledged.
 
     Args:
         on_published: gets the ids of batches of which every message is acknowledged.
@@ -140,12 +140,12 @@ class Publisher:
     async def _run(self, wire: Wire) -> None:
         while True:
             self._work.clear()
-            while self._unsent:
+            while self._unsent and wire.client.is_connected:
                 await self._send_batch(wire, self._unsent.popleft())
             if self._acks and not self._work.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                if self._unacknowledged_s() >= ACK_TIMEOUT_S:
+                if wire.client.is_connected and self._unacknowledged_s() >= ACK_TIMEOUT_S:
                     self._log.warning("publishing again", unacknowledged=len(self._acks))
                     self.resend()
             elif not self._acks:
@@ -160,7 +160,7 @@ class Publisher:
             while len(self._acks) >= MAX_IN_FLIGHT and current == self._round:
                 self._room.clear()
                 await self._room.wait()
-            if current != self._round:
+            if current != self._round or not wire.client.is_connected:
                 return
             some = [left.popleft() for _ in range(min(len(left), PIECE))]
             self._send(wire, batch_id, some)

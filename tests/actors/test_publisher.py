@@ -1,4 +1,4 @@
-"""What waits for its publication: bounded."""
+"""What waits for its publication: bounded, and sent again when there is somebody to send it to."""
 
 from __future__ import annotations
 
@@ -60,6 +60,28 @@ async def turn_over(until: Callable[[], Any] | None = None, turns: int = 50) -> 
         turned = loop.create_future()
         loop.call_later(0.001, turned.set_result, None)
         await turned
+
+
+def test_nothing_is_sent_while_nobody_is_connected_and_all_of_it_once_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "ACK_TIMEOUT_S", 0.005)
+
+    async def work(line: Line) -> None:
+        line.add("1")
+        await turn_over(lambda: len(line.sent) >= 2)
+        line.client.is_connected = False
+        line.sent.clear()
+        line.add("2")
+        await turn_over()
+        assert line.sent == []
+        monkeypatch.setattr(publisher, "ACK_TIMEOUT_S", 60)
+        line.client.is_connected = True
+        line.publisher.resend()
+        await turn_over()
+        assert [b"Nats-Msg-Id: %d\r\n" % number in sent for number, sent in enumerate(line.sent, 1)] == [True, True]
+
+    on_line(work)
 
 
 @pytest.mark.parametrize("bound", ["FULL", "FULL_BYTES"])
