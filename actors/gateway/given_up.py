@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -53,8 +54,8 @@ class GivenUp:
         self._free = free
         self._paused = paused
         self._loop = asyncio.get_running_loop()
-        self._held: dict[Key, Letter] = {}
-        self._waiting: dict[Key, Letter] = {}
+        self._held: OrderedDict[Key, Letter] = OrderedDict()
+        self._waiting: OrderedDict[Key, Letter] = OrderedDict()
         self._outstanding: dict[Key, int] = {}
         self._bytes = 0
         """Of those that wait and those that are outstanding."""
@@ -111,8 +112,7 @@ class GivenUp:
     def _take(self) -> list[CommitUnit]:
         units: list[CommitUnit] = []
         while self._waiting and len(units) < PIECE and self._may_tell():
-            key = next(iter(self._waiting))
-            letter = self._waiting.pop(key)
+            key, letter = self._waiting.popitem(last=False)
             size = len(letter.delivery.data)
             self._bytes -= size
             self._forget(key)
@@ -135,8 +135,7 @@ class GivenUp:
 
     def _let_in(self) -> None:
         while self._held and self._has_room():
-            key = next(iter(self._held))
-            letter = self._held.pop(key)
+            key, letter = self._held.popitem(last=False)
             self._free(letter.delivery)
             self._waiting[key] = _without_credit(letter)
             self._bytes += len(letter.delivery.data)
