@@ -21,9 +21,11 @@ from actors.gateway.wire import Frame, Wire, headers_of, pub, status_of
 EXPIRES_S = 30.0
 HEARTBEAT_S = 5.0
 RETRY_S = 0.5
-PULL_BYTES = 16 << 20
-"""Of one request; the server drops a client that it cannot rid itself of more than this."""
-CREDIT_BYTES = 48 << 20
+PULL_BYTES = 8 << 20
+"""Of one request; it is doubled for as long as the next message alone is larger. The server drops a client that it
+cannot rid itself of too much.
+"""
+CREDIT_BYTES = 16 << 20
 """Handed over and not yet settled, before nothing more is asked for."""
 
 
@@ -51,7 +53,7 @@ class Puller:
         batch: int,
         on_batch: Callable[[list[Frame]], None],
         repair: Callable[[], Awaitable[str]],
-        paused: Callable[[], bool] = bool,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self.stream = stream
         self.consumer = consumer
@@ -69,6 +71,7 @@ class Puller:
         self._keeper: asyncio.Task[None] | None = None
         self._buffer: list[Frame] = []
         self._outstanding = 0
+        self._pull_bytes = PULL_BYTES
         self._heard_at = 0.0
         self._broken = asyncio.Event()
         self._log = structlog.get_logger("puller").bind(consumer=consumer)
@@ -112,15 +115,18 @@ class Puller:
         status, description = status_of(frame.header)
         over = status == "409" and any(reason in description for reason in ("MaxBytes", "Batch Completed"))
         if over or status in {"404", "408"}:
-            unfilled = int(headers_of(frame.header).get("Nats-Pending-Messages", self._outstanding))
+            left = headers_of(frame.header)
+            unfilled = int(left.get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
+            if over and int(left.get("Nats-Pending-Bytes", 0)) >= self._pull_bytes:
+                self._pull_bytes *= 2
             self.pull()
         elif status and status != "100":
             self._log.info("pull refused", status=status, reason=description)
             self._broken.set()
 
     def _flush(self) -> None:
-        batch, self._buffer = self._buffer, []
+        batch, self._buffer, self._pull_bytes = self._buffer, [], PULL_BYTES
         self._heard_at = self._loop.time()
         self._outstanding = max(0, self._outstanding - len(batch))
         self.in_flight += len(batch)
@@ -139,7 +145,7 @@ class Puller:
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)
         request = {
             "batch": count,
-            "max_bytes": PULL_BYTES,
+            "max_bytes": self._pull_bytes,
             "expires": int(EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }

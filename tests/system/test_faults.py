@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from actors.gateway.puller import PULL_BYTES
 from persistence.embedded import EmbeddedPostgres
 from persistence.migration import upgrade
 from tests.conftest import execute
@@ -88,6 +89,21 @@ def test_large_bad_messages_do_not_hold_up_the_good_ones(daemon: Daemon, databas
     assert_each_counted_once(database_url, streams_url, [good])
     eventually(lambda: execute(database_url, "SELECT count(*) FROM dead_letters") == [(20,)])
     books.assert_equal(database_url, [good])
+
+
+def test_a_message_larger_than_one_request_asks_for_comes_and_the_next_one_after_it(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    good = streams.signal()
+
+    streams.publish(streams_url, "paper.signals.validated", [b"x" * PULL_BYTES, good])
+
+    assert_each_counted_once(database_url, streams_url, [good])
+    eventually(lambda: execute(database_url, "SELECT length(payload) FROM dead_letters") == [(PULL_BYTES,)])
+    eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == 1)
+    ((_, letter, _),) = streams.read(streams_url, "PAPER_DLQ")
+    assert letter["data"]["original_message"]["value"] is None
+    assert letter["data"]["original_message"]["size"] == PULL_BYTES
 
 
 @pytest.mark.parametrize("path", ["/sessions/%00", "/sessions/a%00b"])
