@@ -1,5 +1,8 @@
 """The unit of work that a message leaves behind when it cannot be handled: a row, and a message on the `.dlq`
 subject in Alpha Panda's form. And how the original is told apart when an operator has it published again.
+
+The row keeps the original whole, and a replay publishes what the row keeps. The message has it in it if it is small,
+for whoever looks at the stream; otherwise only its size, as every copy of it would be in memory several times.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from actors.messages import CommitUnit, Delivery
 from actors.rows import DeadLetterRow, OutboundMessage
 
 SERVICE = "alpha-panda"
-MAX_INLINE_BYTES = 4 << 20
-"""Originals that take more than this in JSON stay in the row alone, as servers bound their messages."""
+MAX_INLINE_BYTES = 256 << 10
+"""Originals that take more than this in JSON stay in the row alone."""
+ESCAPED = 6
+"""A byte takes no more than so many in JSON."""
 
 MAX_READ_BYTES = 1 << 20
 """Originals larger than any envelope are not read."""
@@ -161,9 +166,12 @@ def without_original(payload: bytes) -> bytes:
 
 
 def _original(data: bytes) -> tuple[str | None, str | None]:
-    """The original bytes as JSON can hold them, and how they are spelled."""
+    """The original bytes as JSON can hold them, and how they are spelled; nothing of what is too large for it."""
+    if len(data) > MAX_INLINE_BYTES:
+        return None, None
     try:
         text, encoding = data.decode(), "utf-8"
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(data).decode(), "base64"
-    return (text, encoding) if len(orjson.dumps(text)) <= MAX_INLINE_BYTES else (None, None)
+    fits = ESCAPED * len(text) <= MAX_INLINE_BYTES or len(orjson.dumps(text)) <= MAX_INLINE_BYTES
+    return (text, encoding) if fits else (None, None)

@@ -183,7 +183,7 @@ class GatewayActor(ServiceActor):
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._met_error)
         directory = self.context.directory
-        self._given_up = GivenUp(directory, self._free)
+        self._given_up = GivenUp(directory, self._free, lambda: self._running.publisher.full)
         self._inbound = Inbound(directory, self._release, self._published, self._given_up)
         self._link = Link(
             self._settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -45,14 +46,16 @@ class GivenUp:
     Args:
         directory: the way to the writer.
         free: gives back the credit that a delivery holds.
+        paused: whether the writer shall get none for now.
     """
 
-    def __init__(self, directory: Directory, free: Callable[[Delivery], None]) -> None:
+    def __init__(self, directory: Directory, free: Callable[[Delivery], None], paused: Callable[[], bool]) -> None:
         self._directory = directory
         self._free = free
+        self._paused = paused
         self._loop = asyncio.get_running_loop()
-        self._held: dict[Key, Letter] = {}
-        self._waiting: dict[Key, Letter] = {}
+        self._held: OrderedDict[Key, Letter] = OrderedDict()
+        self._waiting: OrderedDict[Key, Letter] = OrderedDict()
         self._outstanding: dict[Key, int] = {}
         self._bytes = 0
         """Of those that wait and those that are outstanding."""
@@ -101,7 +104,7 @@ class GivenUp:
             for key in tuple(self._outstanding):
                 self._forget(key)
         self._let_in()
-        if self._waiting and not database.crowded:
+        if self._waiting and not self._paused() and not database.crowded:
             database.tell_all(self._take())
             if self._waiting and self._may_tell():
                 self._go_on_soon()
@@ -109,8 +112,7 @@ class GivenUp:
     def _take(self) -> list[CommitUnit]:
         units: list[CommitUnit] = []
         while self._waiting and len(units) < PIECE and self._may_tell():
-            key = next(iter(self._waiting))
-            letter = self._waiting.pop(key)
+            key, letter = self._waiting.popitem(last=False)
             size = len(letter.delivery.data)
             self._bytes -= size
             self._forget(key)
@@ -133,8 +135,7 @@ class GivenUp:
 
     def _let_in(self) -> None:
         while self._held and self._has_room():
-            key = next(iter(self._held))
-            letter = self._held.pop(key)
+            key, letter = self._held.popitem(last=False)
             self._free(letter.delivery)
             self._waiting[key] = _without_credit(letter)
             self._bytes += len(letter.delivery.data)

@@ -100,7 +100,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
-        self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()))
+        self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()), self._go_on)
         self._on_state = on_state
 
     async def run(self) -> None:
@@ -244,6 +244,11 @@ class Link:
 
     # Inside
 
+    def _go_on(self) -> None:
+        """What was committed is published: signals may come again."""
+        for puller in self._pullers.values():
+            puller.pull()
+
     async def _ensure_streams(self) -> None:
         assert self._client is not None
         await ensure_streams(self._client.jetstream(), self._specs)
@@ -329,6 +334,7 @@ class Link:
             on_batch=self._inbound.of(consumer),
             repair=repair,
             guard=guard,
+            paused=lambda: consumer != subjects.SESSIONS_CONSUMER and self.publisher.full,
         )
 
     def _doubted(self, broker: str, reason: str) -> None:

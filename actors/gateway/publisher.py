@@ -22,6 +22,9 @@ ACK_TIMEOUT_S = 5.0
 RETRY_MIN_S = 0.2
 RETRY_MAX_S = 5.0
 MAX_IN_FLIGHT = 4000
+FULL = 50_000
+FULL_BYTES = 32 << 20
+"""Messages that wait and their bytes; with more of either nothing more is let in until half of it is published."""
 PIECE = 250
 """Messages that are written at once, so that acknowledgements and deliveries are read in between."""
 HEADER_BYTES = 512
@@ -30,26 +33,35 @@ HEADER_BYTES = 512
 
 @dataclass(slots=True)
 class _Waiting:
-    """One batch: since when it waits, and its messages that are not acknowledged, by id."""
+    """One batch: since when it waits, its messages and bytes, and the messages that are not acknowledged, by id."""
 
     since: float
+    count: int
+    size: int
     missing: dict[str, OutboundMessage]
 
 
 class Publisher:
     """Used by the gateway's loop alone. It outlives connections: `attach` gives it the present one.
 
-    Batches wait in memory while NATS is away; their rows stay in the outbox until `on_published` is told, so a crash
-    loses nothing. A message is sent again, with the same `Nats-Msg-Id`, until its acknowledgement comes.
+    Batches wait in memory while NATS is away, until `resend`; their rows stay in the outbox until `on_published` is
+    told, so a crash loses nothing. A message is sent again, with the same `Nats-Msg-Id`, until it is acknowledged.
 
     Args:
         on_published: gets the ids of batches of which every message is acknowledged.
         on_missing: makes the streams again when one has no listener.
+        on_room: called when it is no longer `full`.
     """
 
-    def __init__(self, on_published: Callable[[list[str]], None], on_missing: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_published: Callable[[list[str]], None],
+        on_missing: Callable[[], None],
+        on_room: Callable[[], None],
+    ) -> None:
         self._on_published = on_published
         self._on_missing = on_missing
+        self._on_room = on_room
         self._loop = asyncio.get_running_loop()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._unsent: deque[str] = deque()
@@ -58,6 +70,8 @@ class Publisher:
         self._pieces: deque[tuple[int, float]] = deque()
         """The last number of each piece that was written, and when."""
         self._done: list[str] = []
+        self._count = 0
+        self._bytes = 0
         self._prefix = ""
         self._numbers = itertools.count()
         self._round = 0
@@ -68,6 +82,8 @@ class Publisher:
         self._task: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("publisher")
         self.published = 0
+        self.full = False
+        """Whether so much waits that nothing shall be added to it that can wait elsewhere."""
         self.refusal: str | None = None
 
     @property
@@ -87,7 +103,11 @@ class Publisher:
             self._report_soon(batch.id)
         elif batch.id not in self._waiting:
             missing = {message.message_id: message for message in batch.messages}
-            self._waiting[batch.id] = _Waiting(self._loop.time(), missing)
+            size = sum([len(message.payload) for message in batch.messages])
+            self._waiting[batch.id] = _Waiting(self._loop.time(), len(missing), size, missing)
+            self._count += len(missing)
+            self._bytes += size
+            self.full = self.full or self._count > FULL or self._bytes > FULL_BYTES
             self._unsent.append(batch.id)
             self._work.set()
 
@@ -126,12 +146,12 @@ class Publisher:
     async def _run(self, wire: Wire) -> None:
         while True:
             self._work.clear()
-            while self._unsent:
+            while self._unsent and wire.client.is_connected:
                 await self._send_batch(wire, self._unsent.popleft())
             if self._acks and not self._work.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                if self._unacknowledged_s() >= ACK_TIMEOUT_S:
+                if wire.client.is_connected and self._unacknowledged_s() >= ACK_TIMEOUT_S:
                     self._log.warning("publishing again", unacknowledged=len(self._acks))
                     self.resend()
             elif not self._acks:
@@ -146,7 +166,7 @@ class Publisher:
             while len(self._acks) >= MAX_IN_FLIGHT and current == self._round:
                 self._room.clear()
                 await self._room.wait()
-            if current != self._round:
+            if current != self._round or not wire.client.is_connected:
                 return
             some = [left.popleft() for _ in range(min(len(left), PIECE))]
             self._send(wire, batch_id, some)
@@ -211,13 +231,20 @@ class Publisher:
         missing = self._waiting[batch_id].missing
         del missing[message_id]
         if not missing:
-            del self._waiting[batch_id]
+            self._drop(self._waiting.pop(batch_id))
             self.refusal = None
             self._retry_s = RETRY_MIN_S
             self._room.set()
             self._report_soon(batch_id)
         elif len(self._acks) == MAX_IN_FLIGHT - PIECE:
             self._room.set()
+
+    def _drop(self, batch: _Waiting) -> None:
+        self._count -= batch.count
+        self._bytes -= batch.size
+        if self.full and self._count <= FULL // 2 and self._bytes <= FULL_BYTES // 2:
+            self.full = False
+            self._on_room()
 
     def _report_soon(self, batch_id: str) -> None:
         if not self._done:

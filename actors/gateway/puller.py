@@ -25,9 +25,11 @@ HEARTBEAT_S = 5.0
 RETRY_S = 0.5
 UNCONFIRMED_S = 0.1
 """Between two looks whether the lease is confirmed again."""
-PULL_BYTES = 16 << 20
-"""Of one request; the server drops a client that it cannot rid itself of more than this."""
-CREDIT_BYTES = 48 << 20
+PULL_BYTES = 8 << 20
+"""Of one request; it is doubled for as long as the next message alone is larger. The server drops a client that it
+cannot rid itself of too much.
+"""
+CREDIT_BYTES = 16 << 20
 """Handed over and not yet settled, before nothing more is asked for."""
 
 
@@ -45,6 +47,7 @@ class Puller:
         guard: of a consumer that this process alone may pull, made anew for this puller. Then it is pulled only while
             the lease is confirmed, and every delivery it makes must arrive here: when one is missing, or the consumer
             was deleted, the puller halts for good and says so.
+        paused: whether to ask for nothing for now; when that is over, `pull` is to be called.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Puller:
         on_batch: Callable[[list[Frame]], None],
         repair: Callable[[], Awaitable[str]],
         guard: Guard | None = None,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self.stream = stream
         self.consumer = consumer
@@ -74,12 +78,14 @@ class Puller:
         """Deliveries of the consumer that arrived, when there is a guard."""
         self._checking = False
         self._later: asyncio.TimerHandle | None = None
+        self._paused = paused
         self._loop = asyncio.get_running_loop()
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._buffer: list[Frame] = []
         self._outstanding = 0
+        self._pull_bytes = PULL_BYTES
         self._heard_at = 0.0
         self._broken = asyncio.Event()
         self._log = structlog.get_logger("puller").bind(consumer=consumer)
@@ -89,7 +95,7 @@ class Puller:
         self._inbox = self._wire.client.new_inbox()
         self._subscription = await self._wire.listen(self._inbox, self._receive)
         self._keeper = self._loop.create_task(self._keep())
-        self._pull()
+        self.pull()
 
     async def stop(self) -> None:
         """Ask for nothing more; what was handed over can still be settled."""
@@ -114,12 +120,12 @@ class Puller:
         """Give back the credit of that many messages and bytes, acknowledged, ended or released."""
         self.in_flight = max(0, self.in_flight - count)
         self._in_flight_bytes = max(0, self._in_flight_bytes - size)
-        self._pull()
+        self.pull()
 
     def reset(self) -> None:
         """Forget what was asked for, as after a reconnect the server does not know of it."""
         self._outstanding = 0
-        self._pull()
+        self.pull()
 
     def check(self) -> None:
         """As `reset`, but look after the consumer first: what was on its way may be lost with the connection."""
@@ -143,9 +149,12 @@ class Puller:
         status, description = status_of(frame.header)
         over = status == "409" and any(reason in description for reason in ("MaxBytes", "Batch Completed"))
         if over or status in {"404", "408"}:
-            unfilled = int(headers_of(frame.header).get("Nats-Pending-Messages", self._outstanding))
+            left = headers_of(frame.header)
+            unfilled = int(left.get("Nats-Pending-Messages", self._outstanding))
             self._outstanding = max(0, self._outstanding - unfilled)
-            self._pull()
+            if over and int(left.get("Nats-Pending-Bytes", 0)) >= self._pull_bytes:
+                self._pull_bytes *= 2
+            self.pull()
         elif status == "409" and "Consumer Deleted" in description and self.guard is not None:
             self.doubt("its consumer was deleted")
         elif status and status != "100":
@@ -153,7 +162,7 @@ class Puller:
             self._broken.set()
 
     def _flush(self) -> None:
-        batch, self._buffer = self._buffer, []
+        batch, self._buffer, self._pull_bytes = self._buffer, [], PULL_BYTES
         self._heard_at = self._loop.time()
         if self.guard is not None and not self._follows(batch, self.guard):
             return
@@ -161,7 +170,7 @@ class Puller:
         self.in_flight += len(batch)
         self._in_flight_bytes += sum(len(frame.data) for frame in batch)
         self._on_batch(batch)
-        self._pull()
+        self.pull()
 
     def _follows(self, batch: list[Frame], guard: Guard) -> bool:
         """Whether every delivery of the consumer up to this batch's last one arrived here, as they are counted.
@@ -182,9 +191,10 @@ class Puller:
 
     def _wants(self) -> bool:
         room = self.in_flight + self._outstanding < self._credit and self._in_flight_bytes < CREDIT_BYTES
-        return room and self._outstanding <= self._batch // 2
+        return room and self._outstanding <= self._batch // 2 and not self._paused()
 
-    def _pull(self) -> None:
+    def pull(self) -> None:
+        """Ask for more if there is room."""
         if self._subscription is None or self.halted or self._checking or not self._wants():
             return
         if self.guard is not None and not self.guard.confirmed:
@@ -194,7 +204,7 @@ class Puller:
         count = min(self._batch, self._credit - self.in_flight - self._outstanding)
         request = {
             "batch": count,
-            "max_bytes": PULL_BYTES,
+            "max_bytes": self._pull_bytes,
             "expires": int(EXPIRES_S * 1e9),
             "idle_heartbeat": int(HEARTBEAT_S * 1e9),
         }
@@ -208,7 +218,7 @@ class Puller:
 
     def _pull_later(self) -> None:
         self._later = None
-        self._pull()
+        self.pull()
 
     async def _keep(self) -> None:
         """Notice a request that the server has forgotten, and a consumer that is gone."""

@@ -33,7 +33,8 @@ class Desk:
         directory = Directory()
         directory.handles = {"database": Handle("database", self.mailbox, Telemetry(), self.dead, clock)}
         self.freed: list[int] = []
-        self.given_up = GivenUp(directory, lambda one: self.freed.append(one.stream_seq))
+        self.paused = False
+        self.given_up = GivenUp(directory, lambda one: self.freed.append(one.stream_seq), lambda: self.paused)
 
     def add(self, *deliveries: Delivery) -> None:
         for one in deliveries:
@@ -159,6 +160,18 @@ def test_a_crowded_writer_gets_none() -> None:
             desk.given_up._directory["database"].tell(CommitUnit("x", "x"))
         desk.add(*bad(range(2)))
         assert await desk.told() == []
+        desk.given_up.go_on()
+        assert await desk.told() == [0, 1]
+
+    on_loop(work)
+
+
+def test_a_paused_writer_gets_none() -> None:
+    async def work(desk: Desk) -> None:
+        desk.paused = True
+        desk.add(*bad(range(2)))
+        assert await desk.told() == []
+        desk.paused = False
         desk.given_up.go_on()
         assert await desk.told() == [0, 1]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from actors.gateway.puller import PULL_BYTES
 from persistence.embedded import EmbeddedPostgres
 from persistence.migration import upgrade
 from tests.conftest import execute
@@ -94,6 +95,21 @@ def test_large_bad_messages_do_not_hold_up_the_good_ones(daemon: Daemon, databas
     books.assert_equal(database_url, [good])
 
 
+def test_a_message_larger_than_one_request_asks_for_comes_and_the_next_one_after_it(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    good = streams.signal()
+
+    streams.publish(streams_url, "paper.signals.validated", [b"x" * PULL_BYTES, good])
+
+    assert_each_counted_once(database_url, streams_url, [good])
+    eventually(lambda: execute(database_url, "SELECT length(payload) FROM dead_letters") == [(PULL_BYTES,)])
+    eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == 1)
+    ((_, letter, _),) = streams.read(streams_url, "PAPER_DLQ")
+    assert letter["data"]["original_message"]["value"] is None
+    assert letter["data"]["original_message"]["size"] == PULL_BYTES
+
+
 @pytest.mark.parametrize("path", ["/sessions/%00", "/sessions/a%00b"])
 def test_a_nul_in_a_request_is_refused_and_nobody_crashes(daemon: Daemon, path: str) -> None:
     for _ in range(8):
@@ -114,4 +130,24 @@ def test_a_full_stream_is_said_and_what_waited_is_published_when_it_takes_more(
     streams.limit(streams_url, "PAPER_ORDERS", -1)
 
     eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 30)
+    daemon.wait_until("ready")
+
+
+def test_what_cannot_be_published_stops_the_signals_before_it_fills_the_memory(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    signals = a_crowd(24_000)
+    streams.limit(streams_url, "PAPER_ORDERS", 5)
+    streams.publish(streams_url, "paper.signals.validated", signals)
+
+    def has_stopped() -> bool:
+        filled = books.count_events(database_url).get("order_filled", 0)
+        return filled > 10_000 and daemon.status()["nats"]["in_flight"] == 0
+
+    eventually(has_stopped, 60)
+    assert streams.unsettled(streams_url, "PAPER_SIGNALS", "trading-paper") > 1_000
+
+    streams.limit(streams_url, "PAPER_ORDERS", -1)
+
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3 * len(signals), 60)
     daemon.wait_until("ready")
