@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("actors", "console", "migrations", "persistence")
 MODULES = ("settings", "supervisor")
 
-_VOCABULARY = ("actors.messages", "actors.rows", "actors.errors")
+_VOCABULARY = ("actors.messages", "actors.rows", "actors.errors", "actors.tenure")
 _SHARED = (*_VOCABULARY, "actors.runtime", "actors.dead_letter", "actors.redaction", "actors.sessions", "actors.status")
 
 OURS: dict[str, tuple[str, ...]] = {
@@ -18,6 +18,7 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.rows": (),
     "actors.messages": ("actors.rows",),
     "actors.errors": (),
+    "actors.tenure": (),
     "actors.runtime": ("actors.messages", "actors.errors"),
     "actors.testkit": ("actors.runtime", "actors.messages", "actors.errors"),
     "actors.dead_letter": _VOCABULARY,
