@@ -132,7 +132,9 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as JetStream handed it over; `reply` is the subject that takes its acknowledgement."""
+    """One message as JetStream handed it over; `reply` is the subject that takes its acknowledgement, `on_credit` says
+    whether it takes of its puller's credit until then.
+    """
 
     consumer: str
     stream: str
@@ -143,6 +145,7 @@ class Delivery:
     stored_at: datetime
     data: bytes = field(default=b"", repr=False)
     headers: dict[str, str] | None = field(default=None, repr=False)
+    on_credit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +183,11 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class ExecuteSignal:
-    """Execute the signal through the broker and record what came of it."""
+    """Execute the signal through the broker and record what came of it; `crashes` counts the actors that it crashed."""
 
     delivery: Delivery
     signal: Signal
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +442,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class CrashedOn:
-    """The delivery whose handling crashed an actor: delivered once more, then a dead letter."""
+    """The delivery whose handling crashed an actor, and its successor too: a dead letter."""
 
     delivery: Delivery
     actor: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from actors.errors import ActorError, StartRefused
+from actors.gateway.given_up import GivenUp
 from actors.gateway.inbound import Inbound
 from actors.gateway.link import NATS_ERRORS, Link
 from actors.messages import (
@@ -36,7 +36,6 @@ from actors.tenure import Tenure
 from settings import NatsSettings
 
 CREDIT = 4096
-CRASHES_ALLOWED = 1
 DRAIN_S = 8.0
 
 
@@ -96,12 +95,12 @@ class GatewayActor(ServiceActor):
         self._servers = servers
         self._brokers = brokers
         self._status = status
-        self._crashes: OrderedDict[tuple[str, int], int] = OrderedDict()
         self._state: tuple[str, str | None] = ("away", None)
         self._streams: dict[str, dict[str, int]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
         self._inbound: Inbound | None = None
+        self._given_up: GivenUp | None = None
         self._calls: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self.handles(
@@ -137,10 +136,14 @@ class GatewayActor(ServiceActor):
         clock = self.context.clock
         deadline = clock.monotonic() + DRAIN_S
         self._await(self._running.stop_pulling(), 3)
-        while clock.monotonic() < deadline and (self._running.in_flight or self._running.publisher.unpublished):
+        while clock.monotonic() < deadline and self._is_busy():
             for letter in self.context.mailbox.take(64, self.context.generation, timeout_s=0.02):
                 self.serve(letter)
         self._await(self._running.flush(), 3)
+
+    def _is_busy(self) -> bool:
+        link = self._running
+        return bool(link.in_flight or self._letters.in_hand or link.publisher.unpublished)
 
     def on_exit(self) -> None:
         if self._loop is not None and self._link is not None and not self._loop.is_closed():
@@ -151,6 +154,11 @@ class GatewayActor(ServiceActor):
     def _running(self) -> Link:
         assert self._link is not None
         return self._link
+
+    @property
+    def _letters(self) -> GivenUp:
+        assert self._given_up is not None
+        return self._given_up
 
     def _run_loop(self, ready: threading.Event) -> None:
         try:
@@ -175,7 +183,8 @@ class GatewayActor(ServiceActor):
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._met_error)
         directory = self.context.directory
-        self._inbound = Inbound(directory, self._release, self._published)
+        self._given_up = GivenUp(directory, self._free)
+        self._inbound = Inbound(directory, self._release, self._published, self._given_up)
         self._link = Link(
             self._settings,
             self._servers(),
@@ -201,6 +210,7 @@ class GatewayActor(ServiceActor):
                 self._streams = await self._link.measure()
             for _ in range(8):
                 self._publish()
+                self._letters.go_on()
                 await asyncio.sleep(0.25)
 
     # From the actors to the loop: one wake-up however many calls wait
@@ -230,6 +240,8 @@ class GatewayActor(ServiceActor):
             link = self._running
             link.settle(message.acknowledged, b"+ACK")
             link.settle(message.terminated, b"+TERM")
+            if message.terminated:
+                self._letters.settled(message.terminated)
             if message.outbox is not None:
                 link.publish(message.outbox)
 
@@ -240,24 +252,21 @@ class GatewayActor(ServiceActor):
 
     def _release(self, deliveries: tuple[Delivery, ...], delay_s: float) -> None:
         verb = b'-NAK {"delay": %d}' % int(delay_s * 1e9) if delay_s else b"-NAK"
-        self._call(lambda: self._running.settle(deliveries, verb))
+
+        def settle() -> None:
+            self._running.settle(deliveries, verb)
+            self._letters.settled(deliveries)
+
+        self._call(settle)
+
+    def _free(self, delivery: Delivery) -> None:
+        self._running.free(delivery)
 
     def _crashed_on(self, message: CrashedOn) -> None:
-        """Deliver it once more; what crashes an actor again is a dead letter."""
-        delivery = message.delivery
-        key = (delivery.stream, delivery.stream_seq)
-        crashes = self._crashes.pop(key, 0) + 1
-        if crashes <= CRASHES_ALLOWED:
-            self._crashes[key] = crashes
-            while len(self._crashes) > 1000:
-                self._crashes.popitem(last=False)
-            self._release((delivery,), 0.1)
-        else:
-            broker = message.actor.removeprefix("trading.")
-            reason = f"crashed {message.actor} {crashes} times: {message.error}"
-            inbound = self._inbound
-            assert inbound is not None
-            self._call(lambda: inbound.give_up(delivery, reason, "Crash", broker))
+        """What crashes an actor and then its successor is a dead letter."""
+        broker = message.actor.removeprefix("trading.")
+        reason = f"crashed {message.actor} twice: {message.error}"
+        self._call(lambda: self._letters.add(message.delivery, reason, "Crash", broker))
 
     def _outbox_loaded(self, message: OutboxLoaded) -> None:
         if message.batches:
@@ -299,7 +308,7 @@ class GatewayActor(ServiceActor):
                 self._settings.embedded,
                 error or self._link.publisher.refusal,
                 self._streams,
-                self._link.in_flight,
+                self._link.in_flight + self._letters.in_hand,
                 self._link.publisher.published,
                 self._link.publisher.unpublished,
                 round(self._link.publisher.oldest_age_s, 3),

@@ -12,6 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
+from actors.gateway.given_up import IN_HAND
 from actors.gateway.subjects import TICKS_STREAM, StreamSpec
 from actors.gateway.wire import FrameParser, check
 from settings import NatsSettings
@@ -110,6 +111,8 @@ async def ensure_consumer(js: JetStreamContext, stream: str, name: str, subject:
     except NotFoundError:
         await js.add_consumer(stream, config)
         return name
+    if info.config.max_ack_pending != config.max_ack_pending:
+        await js.add_consumer(stream, info.config.evolve(max_ack_pending=config.max_ack_pending))
     if info.num_ack_pending:
         try:
             await js.reset_consumer(stream, name)
@@ -152,7 +155,7 @@ def _durable(name: str, subject: str | None, credit: int) -> ConsumerConfig:
         deliver_policy=DeliverPolicy.ALL,
         ack_wait=ACK_WAIT_S,
         max_deliver=-1,
-        max_ack_pending=2 * credit,
+        max_ack_pending=2 * credit + IN_HAND,
     )
 
 

@@ -6,16 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
-
-from actors.dead_letter import dead_letter_unit
-from actors.gateway.codec import (
-    BadMessage,
-    decode_session,
-    decode_signal,
-    decode_tick,
-    message_id_of,
-)
+from actors.gateway.codec import BadMessage, decode_session, decode_signal, decode_tick
+from actors.gateway.given_up import GivenUp
 from actors.gateway.subjects import SESSIONS_CONSUMER
 from actors.gateway.wire import Frame, headers_of
 from actors.messages import Delivery, Tick, Ticks
@@ -33,6 +25,7 @@ class Inbound:
         directory: the way to the actors.
         release: gives deliveries back to their stream after a delay, seconds.
         published: gets the ids of published outbox batches.
+        given_up: gets the bad ones.
     """
 
     def __init__(
@@ -40,16 +33,16 @@ class Inbound:
         directory: Directory,
         release: Callable[[tuple[Delivery, ...], float], None],
         published: Callable[[list[str]], None],
+        given_up: GivenUp,
     ) -> None:
         self._directory = directory
         self._release = release
         self._unsent_ticks: dict[str, dict[int, Tick]] = {}
-        self._log = structlog.get_logger("gateway")
+        self._give_up = given_up.add
         self.published = published
         self.prices: dict[int, Tick] = {}
         self.last_tick_seq = 0
         self.ticks_waiting = 0
-        self.bad = 0
         self._stopped = False
 
     def stop(self) -> None:
@@ -82,27 +75,14 @@ class Inbound:
             try:
                 messages.append(decode(delivery))
             except BadMessage as error:
-                self.give_up(delivery, str(error), "BadMessage", broker)
+                self._give_up(delivery, str(error), "BadMessage", broker)
             except RecursionError:
-                self.give_up(delivery, "nested too deeply", "BadMessage", broker)
+                self._give_up(delivery, "nested too deeply", "BadMessage", broker)
         target = self._directory.route(kind, broker)
         accepted = target.tell_all(messages) if target is not None and messages else 0
         rejected = tuple(message.delivery for message in messages[accepted:])
         if rejected and target is None:
             self._release(rejected, REFUSED_DELAY_S)
-
-    def give_up(self, delivery: Delivery, reason: str, error_class: str, broker: str | None) -> None:
-        """Have the delivery written down as a dead letter; without room for it, it comes again (a tick does not)."""
-        self.bad += 1
-        unit = dead_letter_unit(
-            delivery, reason, error_class, message_id=_inbox_key(delivery, error_class), broker=broker
-        )
-        self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason)
-        database = self._directory["database"]
-        if delivery.consumer == "ticks" and database.crowded:
-            database.bury(unit, "bad tick")
-        else:
-            database.tell(unit)
 
     def ticks(self, batch: list[Frame]) -> None:
         """Remember the newest price of each instrument and pass it on to every broker with room for it."""
@@ -114,9 +94,9 @@ class Inbound:
             try:
                 tick = decode_tick(raw.data)
             except BadMessage as error:
-                self.give_up(delivery, str(error), "BadMessage", None)
+                self._give_up(delivery, str(error), "BadMessage", None)
             except RecursionError:
-                self.give_up(delivery, "nested too deeply", "BadMessage", None)
+                self._give_up(delivery, "nested too deeply", "BadMessage", None)
             else:
                 fresh[tick.instrument_token] = tick
         self.prices.update(fresh)
@@ -149,8 +129,3 @@ def delivery_of(frame: Frame, consumer: str) -> Delivery:
         frame.data,
         headers_of(frame.header) if frame.header else None,
     )
-
-
-def _inbox_key(delivery: Delivery, error_class: str) -> str | None:
-    """A bad message must not use up the id that a corrected one may carry; a crash settles the signal itself."""
-    return None if error_class == "BadMessage" else message_id_of(delivery.data)

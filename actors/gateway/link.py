@@ -178,7 +178,7 @@ class Link:
 
     def publish(self, batch: OutboxBatch) -> None:
         """Publish what was committed now, after what was left from before."""
-        if self._resuming.locked() or not self._heard_of_left:
+        if self._left or self._resuming.locked() or not self._heard_of_left:
             self._newer.append(batch)
         else:
             self.publisher.add(batch)
@@ -190,12 +190,18 @@ class Link:
             return
         sizes: dict[str, list[int]] = {}
         for delivery in deliveries:
-            sizes.setdefault(delivery.consumer, []).append(len(delivery.data))
+            if delivery.on_credit:
+                sizes.setdefault(delivery.consumer, []).append(len(delivery.data))
         for consumer, several in sizes.items():
             if consumer in self._pullers:
                 self._pullers[consumer].settle(len(several), sum(several))
         if self._wire is not None and not self._wire.client.is_closed:
             self._send(self._wire, [delivery.reply for delivery in deliveries], verb)
+
+    def free(self, delivery: Delivery) -> None:
+        """Give back the credit of a delivery that is not settled yet."""
+        if delivery.consumer != "ticks" and delivery.consumer in self._pullers:
+            self._pullers[delivery.consumer].settle(1, len(delivery.data))
 
     @property
     def in_flight(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +43,7 @@ from actors.trading.portfolio import (
 
 STANDBY_EVERY_S = 3.0
 REMEMBERED = 20_000
+CRASHES_ALLOWED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class TradingActor(ServiceActor):
     Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`.
     Sends: `CommitUnit` and `OpenBooks` to the database, `BrokerOpened` and `BrokerClosed` to the gateway.
     On failure: restarted from the database. Units it had sent are committed before its successor reads, as both go
-    through the writer's mailbox; a signal that crashed it is delivered once more and then given up.
+    through the writer's mailbox; a signal that crashed it is the first that its successor handles, and given up if that
+    crashes too.
     """
 
     def __init__(self, context: Context, broker: Broker, starting_cash: Decimal) -> None:
@@ -94,6 +96,7 @@ class TradingActor(ServiceActor):
         self._epoch: int | None = None
         self._signal_at: float | None = None
         self._changed = False
+        self._crasher: ExecuteSignal | None = None
         self.handles(
             {
                 ExecuteSignal: self._execute,
@@ -109,6 +112,10 @@ class TradingActor(ServiceActor):
     def on_letters(self, letters: deque[Letter]) -> bool:
         try:
             return super().on_letters(letters)
+        except BaseException:
+            if self._crasher is not None:
+                letters.appendleft(Letter(self._crasher))
+            raise
         finally:
             self._show()
 
@@ -125,8 +132,11 @@ class TradingActor(ServiceActor):
 
     def on_crash(self, message: Any, error: BaseException) -> None:
         if isinstance(message, ExecuteSignal) and not isinstance(error, NotDelivered):
-            crashed = CrashedOn(message.delivery, self.context.name, describe(error))
-            self.context.directory["gateway"].tell_control(crashed)
+            if message.crashes < CRASHES_ALLOWED:
+                self._crasher = replace(message, crashes=message.crashes + 1)
+            else:
+                crashed = CrashedOn(message.delivery, self.context.name, describe(error))
+                self.context.directory["gateway"].tell_control(crashed)
         else:
             super().on_crash(message, error)
 

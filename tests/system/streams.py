@@ -246,6 +246,17 @@ def limit(url: str, stream: str, max_messages: int) -> None:
     with_client(url, work)
 
 
+def limit_pending(url: str, stream: str, consumer: str, max_ack_pending: int) -> None:
+    """Let the consumer hand out no more than so many messages that it has not heard of."""
+
+    async def work(client: Client) -> None:
+        js = client.jetstream()
+        config = (await js.consumer_info(stream, consumer)).config
+        await js.add_consumer(stream, config.evolve(max_ack_pending=max_ack_pending))
+
+    with_client(url, work)
+
+
 def delete_stream(url: str, stream: str) -> None:
     """Delete a stream with all it holds."""
 

@@ -26,6 +26,11 @@ def changed(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return copy
 
 
+def count_letters(database_url: str) -> int:
+    ((count,),) = execute(database_url, "SELECT count(*) FROM dead_letters")
+    return int(str(count))
+
+
 BAD_SIGNALS: dict[str, tuple[bytes, str]] = {
     "not JSON": (b"{not json", "not JSON"),
     "empty": (b"", "not JSON"),
@@ -73,6 +78,35 @@ def test_every_bad_signal_is_a_dead_letter_and_the_next_one_trades(
     assert first["original_message"]["value"] == "{not json"
     assert "not JSON" in first["failure_info"]["failure_reason"]
     assert daemon.status()["state"] == "ready"
+
+
+def test_a_flood_of_bad_messages_is_overtaken_by_a_good_one(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    flood, good = [b"bad %d" % number for number in range(20_000)], streams.signal()
+    streams.limit_pending(streams_url, "PAPER_SIGNALS", "trading-paper", 1)
+    streams.publish(streams_url, "paper.signals.validated", [*flood, good])
+    before = count_letters(database_url)
+    daemon.kill()
+
+    with daemon:
+        eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
+        assert count_letters(database_url) - before < 10_000
+
+        eventually(lambda: count_letters(database_url) == len(flood), 60)
+        eventually(lambda: streams.unsettled(streams_url, "PAPER_SIGNALS", "trading-paper") == 0)
+        eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == len(flood))
+        eventually(lambda: daemon.status()["nats"]["in_flight"] == 0)
+    assert len([line for line in daemon.log().splitlines() if "bad message" in line]) < 200
+
+
+def test_a_stop_in_a_flood_of_bad_messages_loses_none(daemon: Daemon, database_url: str, streams_url: str) -> None:
+    streams.publish(streams_url, "paper.signals.validated", [b"bad %d" % number for number in range(3_000)])
+    assert daemon.stop() == 0
+    with daemon:
+        eventually(lambda: count_letters(database_url) == 3_000)
+        eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == 3_000)
+        eventually(lambda: streams.unsettled(streams_url, "PAPER_SIGNALS", "trading-paper") == 0)
 
 
 def test_a_bad_message_is_written_down_once_across_restarts(

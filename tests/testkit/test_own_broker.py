@@ -84,7 +84,7 @@ def test_its_fill_is_committed_with_its_fee() -> None:
     assert unit.portfolio is not None
 
 
-def test_a_broker_that_raises_crashes_its_actor_and_the_signal_is_delivered_again() -> None:
+def test_a_broker_that_raises_crashes_its_actor_and_the_signal_is_the_successors_first() -> None:
     stepper = trading(faulty(BROKER, "execute", nth=2, fault=ConnectionError("gone")))
     stepper.tell(order(1))
     stepper.tell(order(2))
@@ -97,13 +97,32 @@ def test_a_broker_that_raises_crashes_its_actor_and_the_signal_is_delivered_agai
     stepper.run()
 
     committed = [unit.message_id for unit in stepper["database"].pending()]
-    assert committed == ["signal-3"]
+    assert committed == ["signal-2", "signal-3"]
+
+
+def test_a_signal_that_crashes_the_successor_too_is_given_up_and_the_next_one_trades() -> None:
+    stepper = trading(faulty(BROKER, "execute", nth=range(2, 4), fault=ConnectionError("gone")))
+    for number in range(1, 4):
+        stepper.tell(order(number))
+    with pytest.raises(ConnectionError):
+        stepper.run()
+    stepper.restart()
+    open_books_again(stepper)
+
+    with pytest.raises(ConnectionError):
+        stepper.run()
+
+    assert stepper["gateway"].expect(CrashedOn).delivery == order(2).delivery
+    stepper.restart()
+    stepper["gateway"].expect(GetTicks)
+    open_books(stepper)
+    stepper.run()
+    assert [unit.message_id for unit in stepper["database"].pending()] == ["signal-3"]
 
 
 def open_books_again(stepper: Stepper) -> None:
     """What a restart after the crash on the second signal takes."""
     assert stepper["database"].expect(CommitUnit).message_id == "signal-1"
-    assert stepper["gateway"].expect(CrashedOn).delivery == order(2).delivery
     stepper["gateway"].expect(GetTicks)
     open_books(stepper)
 
