@@ -1,4 +1,4 @@
-"""Two daemons: the one that acts stands still until the other has taken over, and then goes on."""
+"""Somebody else pulls a broker's consumer: a daemon that stood still until another took over, or anybody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.conftest import execute
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold
 from tests.faults.trader import Trader
+from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
 
@@ -36,5 +37,43 @@ def test_a_daemon_that_goes_on_after_another_took_over_changes_nothing_and_no_or
 
         assert_all_hold(database_url, streams_url, trader)
         eventually(lambda: state_of(daemon) == "standby")
+    finally:
+        other.kill()
+
+
+def test_messages_that_somebody_else_pulls_come_again_at_once_and_before_later_ones(
+    daemon: Daemon, database_url: str, streams_url: str, trader: Trader
+) -> None:
+    trader.trade(streams_url, 20)
+
+    taken = streams.pull_meanwhile(
+        streams_url, "PAPER_SIGNALS", "trading-paper", 10, lambda: trader.trade(streams_url, 100)
+    )
+
+    assert taken > 0
+    assert_all_hold(database_url, streams_url, trader, timeout_s=20)
+    assert daemon.status()["brokers"]["paper"]["state"] == "trading"
+
+
+def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets_nothing(
+    tmp_path: Path, daemon: Daemon, database_url: str, streams_url: str, trader: Trader
+) -> None:
+    trader.trade(streams_url, 20)
+    other = Faults(tmp_path / "other-faults").daemon(
+        tmp_path / "other", DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url
+    )
+
+    def take_over() -> None:
+        daemon.kill()
+        execute(database_url, "UPDATE broker_leases SET expires_at = to_timestamp(0)")
+        eventually(lambda: state_of(other) == "trading")
+        trader.trade(streams_url, 40)
+        assert_all_hold(database_url, streams_url, trader, timeout_s=20)
+
+    other.start()
+    try:
+        eventually(lambda: state_of(other) == "standby")
+        taken = streams.pull_meanwhile(streams_url, "PAPER_SIGNALS", "trading-paper", 10, take_over)
+        assert taken == 1, "the one that came is that the consumer was deleted"
     finally:
         other.kill()

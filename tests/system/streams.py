@@ -189,6 +189,22 @@ def unsettled(url: str, stream: str, consumer: str) -> int:
     return with_client(url, work)
 
 
+def pull_meanwhile(url: str, stream: str, consumer: str, number: int, meanwhile: Callable[[], None]) -> int:
+    """Ask the consumer for so many messages, do something, and return how many came; none is acknowledged."""
+
+    async def work(client: Client) -> int:
+        inbox = client.new_inbox()
+        subscription = await client.subscribe(inbox)
+        request = json.dumps({"batch": number, "expires": 30_000_000_000}).encode()
+        await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", request, reply=inbox)
+        await client.flush()
+        await asyncio.to_thread(meanwhile)
+        await client.flush()
+        return subscription.pending_msgs
+
+    return with_client(url, work)
+
+
 def delete_consumer(url: str, stream: str, consumer: str) -> None:
     """Delete a consumer under whoever pulls it."""
 
