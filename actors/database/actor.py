@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from actors.database.batch import take_units
 from actors.database.commit import Plan, poisoned
 from actors.database.leases import Leases
 from actors.database.outbox import STRAY_AFTER_S, Outbox
@@ -52,8 +53,6 @@ PRUNE_AGAIN_S = 0.5
 """Between two prunings while there is more: up to 4,000 keys a second, more than come in the long run."""
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
-COMMIT_BYTES = 8 << 20
-"""A group commit takes no more units once it has this much to write."""
 TOO_SLOW = "57014"
 """SQLSTATE query_canceled: the statement timeout; fewer units may be quick enough."""
 
@@ -175,7 +174,7 @@ class DatabaseActor(ServiceActor):
         if self._outbox.published and not self.context.mailbox.depth():
             self._drop_published()
         if self._outbox.goes_on and self._away is None:
-            self._load_outbox()
+            self._read_on()
         return True
 
     def _measured(self, units: list[CommitUnit]) -> None:
@@ -390,6 +389,12 @@ class DatabaseActor(ServiceActor):
         if loaded.batches:
             self.context.directory["gateway"].tell_control(loaded)
 
+    def _read_on(self) -> None:
+        try:
+            self._load_outbox()
+        except (Unavailable, Conflict) as error:
+            self._park([], error)
+
     def _drop_published(self) -> None:
         """Drop the rows at once, as there is no commit to do it with."""
         try:
@@ -444,26 +449,3 @@ class DatabaseActor(ServiceActor):
                 self._leases.tenures,
             )
         )
-
-
-def take_units(letters: deque[Letter]) -> tuple[list[CommitUnit], list[str]]:
-    """Take the units at the front, and the ids of published outbox rows among them, which no unit waits for.
-
-    A unit that ends a session stands alone, as it may follow a save of the same user.
-    """
-    units: list[CommitUnit] = []
-    published: list[str] = []
-    size = 0
-    while letters and size < COMMIT_BYTES:
-        message = letters[0].message
-        if isinstance(message, OutboxPublished):
-            published += message.ids
-        elif isinstance(message, CommitUnit) and not (units and message.invalidation is not None):
-            units.append(message)
-            size += message.size
-        else:
-            break
-        letters.popleft()
-        if units and units[-1].invalidation is not None:
-            break
-    return units, published

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ from actors.gateway.inbound import Inbound
 from actors.gateway.publisher import Publisher
 from actors.gateway.puller import Puller
 from actors.gateway.requests import Requests
-from actors.gateway.resumption import unpublished
+from actors.gateway.resumption import Resumption
 from actors.gateway.wire import Frame, Wire, pubs
 from actors.messages import BooksInvalidated, Delivery, OutboxBatch, OutboxLoaded
 from actors.runtime.clock import Clock
@@ -93,14 +92,11 @@ class Link:
         self._stopping = False
         self._failure: str | None = None
         self._logged: str | None = None
-        self._left: deque[OutboxLoaded] = deque()
-        self._newer: deque[OutboxBatch] = deque()
-        self._resuming = asyncio.Lock()
-        self._heard_of_left = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._log = structlog.get_logger("nats")
         self.publisher = Publisher(inbound.published, lambda: self._spawn(self._ensure_streams()), self._go_on)
+        self._resumption = Resumption(self.publisher.add, self._specs)
         self._on_state = on_state
 
     async def run(self) -> None:
@@ -171,17 +167,12 @@ class Link:
 
     def resume(self, left: OutboxLoaded) -> None:
         """Publish what nobody has in hand."""
-        self._left.append(left)
-        self._heard_of_left = True
-        if self._client is not None and self._client.is_connected:
-            self._spawn(self._publish_left())
+        self._resumption.add(left)
+        self._spawn(self._publish_left())
 
     def publish(self, batch: OutboxBatch) -> None:
         """Publish what was committed now, after what was left from before."""
-        if self._left or self._resuming.locked() or not self._heard_of_left:
-            self._newer.append(batch)
-        else:
-            self.publisher.add(batch)
+        self._resumption.publish(batch)
 
     def settle(self, deliveries: Sequence[Delivery], verb: bytes) -> None:
         """Acknowledge, end or release deliveries; the last one's acknowledgement is confirmed by the server."""
@@ -254,20 +245,13 @@ class Link:
         await ensure_streams(self._client.jetstream(), self._specs)
 
     async def _publish_left(self) -> None:
-        """Publish what was left, and after it what is committed meanwhile."""
-        async with self._resuming:
-            while self._left and self._client is not None:
-                try:
-                    batches = await unpublished(self._client, self._specs, self._left[0], self._loop.time)
-                except NATS_ERRORS as error:
-                    self._log.warning("what was left is not published yet", reason=_line(error))
-                    self._loop.call_later(RESUME_AGAIN_S, lambda: self._spawn(self._publish_left()))
-                    break
-                self._left.popleft()
-                for batch in batches:
-                    self.publisher.add(batch)
-            while self._newer:
-                self.publisher.add(self._newer.popleft())
+        if self._client is None or not self._client.is_connected:
+            return
+        try:
+            await self._resumption.work_off(self._client)
+        except NATS_ERRORS as error:
+            self._log.warning("what was left is not published yet", reason=_line(error))
+            self._loop.call_later(RESUME_AGAIN_S, lambda: self._spawn(self._publish_left()))
 
     async def _pull_broker(self, broker: str) -> None:
         """Pull the broker's signals once the ticks are as new as the stream has them."""

@@ -6,6 +6,8 @@ itself is asked which of the messages it holds.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +22,56 @@ from actors.messages import OutboxBatch, OutboxLoaded
 
 MARGIN_S = 5.0
 READ_TIMEOUT_S = 3.0
+
+
+class Resumption:
+    """The way to the publisher, in the order of the commits: first what was left, then what is committed meanwhile.
+
+    For the gateway's loop. Nothing passes before the writer has said what was left, if only that there is nothing.
+
+    Args:
+        publish: publishes a batch after those of before.
+        specs: the streams.
+    """
+
+    def __init__(self, publish: Callable[[OutboxBatch], None], specs: Sequence[StreamSpec]) -> None:
+        self._publish = publish
+        self._specs = specs
+        self._loop = asyncio.get_running_loop()
+        self._left: deque[OutboxLoaded] = deque()
+        self._newer: deque[OutboxBatch] = deque()
+        self._working = asyncio.Lock()
+        self._heard = False
+
+    def add(self, left: OutboxLoaded) -> None:
+        """What nobody has in hand, to be worked off."""
+        self._left.append(left)
+        self._heard = True
+
+    def publish(self, batch: OutboxBatch) -> None:
+        """What was committed now."""
+        if self._left or self._working.locked() or not self._heard:
+            self._newer.append(batch)
+        else:
+            self._publish(batch)
+
+    async def work_off(self, client: Client) -> None:
+        """Publish what was left and is not in its stream, and then what was committed since.
+
+        Raises:
+            nats.errors.Error, nats.js.errors.Error: the streams cannot be asked; to be tried again. What was committed
+                since does not wait for that.
+        """
+        async with self._working:
+            try:
+                while self._left:
+                    batches = await unpublished(client, self._specs, self._left[0], self._loop.time)
+                    self._left.popleft()
+                    for batch in batches:
+                        self._publish(batch)
+            finally:
+                while self._newer and self._heard:
+                    self._publish(self._newer.popleft())
 
 
 async def unpublished(
