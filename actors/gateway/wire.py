@@ -96,6 +96,9 @@ class FrameParser(Parser):
                 size = int(arguments[-1])
                 skipped = int(arguments[-2]) if operation == b"HMSG" else 0
                 sid = int(arguments[1])
+                extra = len(arguments) - len(operation.rstrip())
+                if extra not in {0, 1} or not 0 <= skipped <= size:
+                    raise ValueError
             except (ValueError, IndexError):
                 raise nats.errors.ProtocolError from None
             begin = stop + 2
@@ -103,7 +106,7 @@ class FrameParser(Parser):
             if after > end:
                 self._wanted = after - at
                 return at
-            reply = arguments[2] if len(arguments) == len(operation.rstrip()) + 1 else b""
+            reply = arguments[2] if extra else b""
             header, payload = data[begin : begin + skipped], data[begin + skipped : begin + size]
             sink = sinks.get(sid)
             if sink is not None:

@@ -92,6 +92,8 @@ class EventRepository:
         Raises:
             psycopg2.errors.UniqueViolation: one is there already; nothing is appended.
         """
+        if not self._connection.in_transaction():
+            self._connection.begin()  # SQLAlchemy does not see what the driver's cursor does
         cursor = self._connection.connection.cursor()
         try:
             cursor.copy_expert(_COPY, _Lines(rows), _MAX_LINE_BYTES)

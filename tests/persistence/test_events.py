@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
+import orjson
 import pytest
 from sqlalchemy import select
+from sqlalchemy import text as text_
 
 from persistence import models
 from persistence.database import Database
@@ -42,3 +45,52 @@ def test_events_are_counted_by_type_for_one_broker(database: Database) -> None:
 def test_an_event_that_cannot_be_stored_is_poison(database: Database, bad: Event) -> None:
     with pytest.raises(Poison), database.writer_unit() as unit:
         unit.events.add([Event("0"), bad])
+
+
+@dataclass(frozen=True, slots=True)
+class Copied(Event):
+    event_data: bytes = b'{"price": "101.05"}'
+
+
+AWKWARD = ["a\tb", "a\nb", "a\\b", "\\N", "\\.", "a\rb", "ü€\U0001f600", "", " ", "\x01", '"', "\\t", "a\\\\tb"]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_what_is_copied_is_stored_as_it_was(database: Database, text: str) -> None:
+    data = orjson.dumps({"text": text, "quoted": f"{text}\\{text}"})
+    row = Copied("1", strategy_id=text, correlation_id=text, event_data=data, event_type=text, broker_namespace=text)
+    with database.writer_unit() as unit:
+        unit.events.copy([row, Copied("2")])
+        (stored, other) = unit.connection.execute(select(models.trading_events).order_by(text_("id"))).all()
+
+    assert (stored.strategy_id, stored.correlation_id, stored.event_type) == (text, text, text)
+    assert (stored.broker_namespace, stored.event_timestamp) == (text, row.event_timestamp)
+    assert stored.event_data == {"text": text, "quoted": f"{text}\\{text}"}
+    assert other.correlation_id is None
+
+
+def test_a_copy_is_made_in_pieces_and_keeps_the_order(database: Database) -> None:
+    ids = [f"event {number}" for number in range(1000)]
+    with database.writer_unit() as unit:
+        unit.events.copy([Copied(one) for one in ids])
+        table = models.trading_events
+        stored = unit.connection.execute(select(table.c.event_id).order_by(table.c.id)).scalars().all()
+
+    assert stored == ids
+
+
+@pytest.mark.parametrize("bad", [Copied("1", instrument_token=2**31), Copied("1", event_data=b'{"a": "\\u0000"}')])
+def test_an_event_that_cannot_be_copied_is_poison(database: Database, bad: Copied) -> None:
+    with pytest.raises(Poison), database.writer_unit() as unit:
+        unit.events.copy([Copied("0"), bad])
+
+
+def test_a_copy_of_what_is_there_is_refused_as_a_whole(database: Database) -> None:
+    with database.writer_unit() as unit:
+        unit.events.copy([Copied("1")])
+        unit.commit()
+
+    with pytest.raises(Poison) as refused, database.writer_unit() as unit:
+        unit.events.copy([Copied("2"), Copied("1")])
+
+    assert refused.value.sqlstate == "23505"
