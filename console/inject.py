@@ -44,11 +44,11 @@ def run(settings: Settings, subject: str, file: Path | None, load: Load) -> int:
     tally = Tally(total)
     messages = tally.timed(outbound(given, subject, load.count))
     if not waits:
-        with _failures(), LoadBar(total, fills=False) as bar:
+        with _failures(tally), LoadBar(total, fills=False) as bar:
             publish(settings.nats, servers, messages, rate=load.rate, on_ack=lambda ack: tally.add(ack, bar))
         tally.print_summary()
         return OK
-    with _failures(), LoadBar(total, fills=True) as bar:
+    with _failures(tally), LoadBar(total, fills=True) as bar:
         outcome = publish_signals(
             settings.nats,
             servers,
@@ -102,11 +102,13 @@ def _judged(outcome: Outcome, timeout_s: float) -> int:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _failures(tally: Tally) -> Iterator[None]:
+    """Who repeats the command publishes new messages: those that are in the stream already are worth a word."""
     try:
         yield
     except InjectionError as error:
-        raise Failure(str(error), UNAVAILABLE) from None
+        stored = f" ({tally.count} were published before that and count)" if tally.count else ""
+        raise Failure(f"{error}{stored}", UNAVAILABLE) from None
 
 
 def _read(file: Path | None) -> bytes:

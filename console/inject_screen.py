@@ -66,6 +66,11 @@ class Tally:
         self._started: float | None = None
         self._ended: float | None = None
 
+    @property
+    def count(self) -> int:
+        """How many were acknowledged so far."""
+        return self._count
+
     def timed(self, messages: Iterable[OutboundMessage]) -> Iterator[OutboundMessage]:
         """The messages; the time runs from the first one on."""
         for message in messages:

@@ -108,6 +108,8 @@ def parse(arguments: Sequence[str]) -> Order:
 
 def _show(order: Order, outcome: Outcome) -> None:
     _say(f"\n{report.plain(outcome, order.faults)}\n{outcome.sent} messages sent in {outcome.duration_s:.0f} s")
+    if left := [fault.name for fault in order.faults if not outcome.tallies[fault.name].injected]:
+        _say(f"the time was too short for {len(left)} of {len(order.faults)} kinds: {', '.join(left)}")
     if order.markdown is not None:
         report.write(order.markdown, report.markdown(outcome, order.faults, order.command))
 

@@ -62,7 +62,7 @@ class GivenUp:
         self._outstanding_bytes = 0
         self._writer = 0
         self._going_on = False
-        self._logged_at = float("-inf")
+        self._quiet = False
         self._unlogged = 0
         self._log = structlog.get_logger("gateway")
 
@@ -150,12 +150,18 @@ class GivenUp:
         self.go_on()
 
     def _say(self, delivery: Delivery, reason: str) -> None:
-        now = self._loop.time()
-        if now - self._logged_at < LOG_EVERY_S:
+        """A line for the first of a second; how many more there were is said at its end."""
+        if self._quiet:
             self._unlogged += 1
             return
-        more, self._unlogged, self._logged_at = self._unlogged, 0, now
-        self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason, more=more)
+        self._quiet = True
+        self._loop.call_later(LOG_EVERY_S, self._say_more)
+        self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason)
+
+    def _say_more(self) -> None:
+        more, self._unlogged, self._quiet = self._unlogged, 0, False
+        if more:
+            self._log.warning("more bad messages", more=more)
 
 
 def _key(delivery: Delivery) -> Key:

@@ -26,7 +26,7 @@ def rows(outcome: Outcome, faults: tuple[Fault, ...]) -> list[tuple[str, ...]]:
     tallies = [one for _, one in several]
     slowest_s = max((one.slowest_s for one in tallies), default=0.0)
     injected, survived = sum(one.injected for one in tallies), sum(one.survived for one in tallies)
-    return [*lines, ("all", str(injected), str(survived), f"{slowest_s:.1f} s", str(outcome.signals))]
+    return [*lines, ("all, and between them", str(injected), str(survived), f"{slowest_s:.1f} s", str(outcome.signals))]
 
 
 def plain(outcome: Outcome, faults: tuple[Fault, ...]) -> str:

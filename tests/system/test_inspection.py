@@ -72,6 +72,7 @@ def stuck_daemon(tmp_path: Path, packages: Path, database_url: str, streams_url:
     ).start()
     try:
         eventually(lambda: daemon.status()["brokers"]["hanging"]["state"] == "trading")
+        eventually(lambda: "HANGING_SIGNALS" in daemon.status()["nats"]["streams"])
         order = streams.signal(broker="hanging")
         order["data"]["original_signal"]["metadata"] = {"note": IN_A_MESSAGE}
         streams.publish(streams_url, "hanging.signals.validated", [order])
