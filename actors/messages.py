@@ -386,11 +386,15 @@ class GetOutbox:
 
 @dataclass(frozen=True, slots=True)
 class OutboxLoaded:
-    """Unpublished batches, oldest first; the first was committed `oldest_s` seconds before `read_at`, monotonic."""
+    """Unpublished batches, oldest first; the first was committed `oldest_s` seconds before `read_at`, monotonic.
+
+    With `more`, another such message follows when these are published.
+    """
 
     batches: tuple[OutboxBatch, ...]
     oldest_s: float
     read_at: float
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ def connect_args(url: URL, settings: DatabaseSettings, role: str) -> dict[str, A
     ours: dict[str, Any] = {
         **_KEEPALIVE,
         "tcp_user_timeout": 20_000,
+        "client_encoding": "utf8",
         "connect_timeout": settings.connect_timeout_s,
         "application_name": f"alpha-panda/{role}",
     }

@@ -381,12 +381,15 @@ class DatabaseActor(ServiceActor):
 
     def _get_outbox(self, _: GetOutbox) -> None:
         self._outbox.forget()
-        self.context.directory["gateway"].tell_control(self._outbox.load(self._leases.books))
+        loaded = self._outbox.load(self._leases.books)
+        self._outbox.told_more = loaded.more
+        self.context.directory["gateway"].tell_control(loaded)
 
     def _load_outbox(self, min_age_s: float = 0.0) -> None:
         """Have the gateway publish what nobody else does."""
         loaded = self._outbox.load(self._leases.books, min_age_s)
-        if loaded.batches:
+        if loaded.batches or self._outbox.told_more:
+            self._outbox.told_more = loaded.more
             self.context.directory["gateway"].tell_control(loaded)
 
     def _read_on(self) -> None:

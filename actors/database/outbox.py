@@ -35,6 +35,9 @@ class Outbox:
         self._in_hand: set[str] = set()
         self._strays: set[str] = set()
         self._last: tuple[datetime, str] | None = None
+        self._min_age_s = 0.0
+        self.told_more = False
+        """Whether the gateway holds back what is new, as more of what is old is to come."""
         self.published: list[str] = []
         """Rows to be dropped with the next commit."""
 
@@ -77,23 +80,29 @@ class Outbox:
         Raises:
             Unavailable, Conflict: try again.
         """
-        ours = SHARED.union(brokers)
+        if self._last is None:
+            self._min_age_s = min_age_s
+        loaded = self._piece(SHARED.union(brokers))
+        while not loaded.batches and loaded.more:
+            loaded = self._piece(SHARED.union(brokers))
+        return loaded
+
+    def _piece(self, first_tokens: Collection[str]) -> OutboxLoaded:
         with self._database.read_unit() as work:
-            records, now = work.outbox.load(PIECE_BYTES, min_age_s, self._last)
+            records, now = work.outbox.load(PIECE_BYTES, self._min_age_s, self._last)
         batches, oldest_s, size = [], 0.0, 0
         for record in records:
             size += len(record.messages)
             if record.id in self._in_hand or record.id in self.published:
                 continue
             messages = decode_outbox(record.messages)
-            if not _are_ours(messages, ours):
-                continue
-            batches.append(OutboxBatch(record.id, messages))
-            oldest_s = max(oldest_s, (now - record.created_at).total_seconds())
+            if _are_ours(messages, first_tokens):
+                batches.append(OutboxBatch(record.id, messages))
+                oldest_s = max(oldest_s, (now - record.created_at).total_seconds())
         self._last = (records[-1].created_at, records[-1].id) if size >= PIECE_BYTES else None
         self._strays |= {batch.id for batch in batches}
         self._in_hand |= self._strays
-        return OutboxLoaded(tuple(batches), oldest_s, self._clock.monotonic())
+        return OutboxLoaded(tuple(batches), oldest_s, self._clock.monotonic(), self._last is not None)
 
 
 def _are_ours(messages: Sequence[OutboundMessage], first_tokens: Collection[str]) -> bool:

@@ -235,6 +235,9 @@ class Link:
 
     # Inside
 
+    def _is_full(self) -> bool:
+        return self.publisher.full or self._resumption.crowded
+
     def _go_on(self) -> None:
         """What was committed is published: signals may come again."""
         for puller in self._pullers.values():
@@ -318,7 +321,7 @@ class Link:
             on_batch=self._inbound.of(consumer),
             repair=repair,
             guard=guard,
-            paused=lambda: consumer != subjects.SESSIONS_CONSUMER and self.publisher.full,
+            paused=lambda: consumer != subjects.SESSIONS_CONSUMER and self._is_full(),
         )
 
     def _doubted(self, broker: str, reason: str) -> None:

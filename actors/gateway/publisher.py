@@ -148,12 +148,11 @@ class Publisher:
             self._work.clear()
             while self._unsent and wire.client.is_connected:
                 await self._send_batch(wire, self._unsent.popleft())
+                self._again_if_overdue(wire)
             if self._acks and not self._work.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._work.wait(), ACK_TIMEOUT_S)
-                if wire.client.is_connected and self._unacknowledged_s() >= ACK_TIMEOUT_S:
-                    self._log.warning("publishing again", unacknowledged=len(self._acks))
-                    self.resend()
+                self._again_if_overdue(wire)
             elif not self._acks:
                 self._pieces.clear()
                 await self._work.wait()
@@ -165,7 +164,9 @@ class Publisher:
         while left:
             while len(self._acks) >= MAX_IN_FLIGHT and current == self._round:
                 self._room.clear()
-                await self._room.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._room.wait(), ACK_TIMEOUT_S)
+                self._again_if_overdue(wire)
             if current != self._round or not wire.client.is_connected:
                 return
             some = [left.popleft() for _ in range(min(len(left), PIECE))]
@@ -192,6 +193,12 @@ class Publisher:
             wire.send(b"".join(frames))
         except nats.errors.Error:
             self._resend_soon()
+
+    def _again_if_overdue(self, wire: Wire) -> None:
+        """An acknowledgement may be lost while the connection is not, as when a stream's leader changes."""
+        if wire.client.is_connected and self._unacknowledged_s() >= ACK_TIMEOUT_S:
+            self._log.warning("publishing again", unacknowledged=len(self._acks))
+            self.resend()
 
     def _unacknowledged_s(self) -> float:
         """How long ago the oldest message was written that is not acknowledged; 0 without one."""

@@ -95,6 +95,7 @@ class Puller:
         self._inbox = self._wire.client.new_inbox()
         self._subscription = await self._wire.listen(self._inbox, self._receive)
         self._keeper = self._loop.create_task(self._keep())
+        self._keeper.add_done_callback(self._ended)
         self.pull()
 
     async def stop(self) -> None:
@@ -107,6 +108,11 @@ class Puller:
         if subscription is not None:
             with contextlib.suppress(nats.errors.Error):
                 await self._wire.leave(subscription)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Keeping ends by `stop` alone; an error of ours is one of the loop."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._loop.call_exception_handler({"message": "a puller failed", "exception": error, "handle": task})
 
     def halt(self) -> None:
         """Ask for nothing more and hand nothing more over."""
@@ -231,7 +237,7 @@ class Puller:
                 await asyncio.sleep(0.0 if self._checking else RETRY_S)
                 try:
                     self.consumer = await self._repair()
-                except (nats.errors.Error, TimeoutError) as error:
+                except (nats.errors.Error, OSError, TimeoutError) as error:
                     self._log.warning("consumer not repaired", reason=str(error))
                     self._broken.set()
                     await asyncio.sleep(RETRY_S)

@@ -11,7 +11,7 @@ import orjson
 
 from actors.gateway.codec import BadMessage, decode_session_request
 from actors.gateway.subjects import REQUEST_SESSION, REQUEST_SESSION_SAVE, REQUEST_STATUS
-from actors.gateway.wire import Frame, Wire, pub
+from actors.gateway.wire import Frame, Wire, reply
 from actors.messages import GetSession, StoredSession
 from actors.runtime.directory import Directory
 from actors.sessions import shown
@@ -37,7 +37,7 @@ class NatsReply:
 
     def _send(self, answer: Any) -> None:
         if self._subject:
-            self._wire.post(pub(self._subject.decode(), orjson.dumps(answer)))
+            self._wire.post(reply(self._subject, orjson.dumps(answer)))
 
 
 class Requests:
@@ -71,17 +71,17 @@ class Requests:
         except orjson.JSONDecodeError:
             parsed = text
         user_id = parsed.get("user_id") if isinstance(parsed, dict) else parsed
-        reply = NatsReply(self._wire, request.reply)
+        asker = NatsReply(self._wire, request.reply)
         if not isinstance(user_id, str) or not user_id or "\0" in user_id:
-            reply.fail(BadMessage("user_id: missing"))
+            asker.fail(BadMessage("user_id: missing"))
         else:
-            self._directory["auth"].post(GetSession(user_id), reply)
+            self._directory["auth"].post(GetSession(user_id), asker)
 
     def _save_session(self, request: Frame) -> None:
-        reply = NatsReply(self._wire, request.reply)
+        asker = NatsReply(self._wire, request.reply)
         try:
             message = decode_session_request(request.data, str(uuid.uuid4()), datetime.now(UTC))
         except BadMessage as error:
-            reply.fail(error)
+            asker.fail(error)
         else:
-            self._directory["auth"].post(message, reply)
+            self._directory["auth"].post(message, asker)

@@ -22,6 +22,8 @@ from actors.messages import OutboxBatch, OutboxLoaded
 
 MARGIN_S = 5.0
 READ_TIMEOUT_S = 3.0
+HELD, HELD_BYTES = 50_000, 32 << 20
+"""Messages that wait behind what was left, before nothing more is pulled."""
 
 
 class Resumption:
@@ -41,17 +43,26 @@ class Resumption:
         self._left: deque[OutboxLoaded] = deque()
         self._newer: deque[OutboxBatch] = deque()
         self._working = asyncio.Lock()
-        self._heard = False
+        self._more = True
+        self._held = 0
+        self._held_bytes = 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is held back that nothing more should be committed."""
+        return self._held > HELD or self._held_bytes > HELD_BYTES
 
     def add(self, left: OutboxLoaded) -> None:
         """What nobody has in hand, to be worked off."""
         self._left.append(left)
-        self._heard = True
+        self._more = left.more
 
     def publish(self, batch: OutboxBatch) -> None:
         """What was committed now."""
-        if self._left or self._working.locked() or not self._heard:
+        if self._left or self._working.locked() or self._more:
             self._newer.append(batch)
+            self._held += len(batch.messages)
+            self._held_bytes += sum(len(message.payload) for message in batch.messages)
         else:
             self._publish(batch)
 
@@ -59,18 +70,17 @@ class Resumption:
         """Publish what was left and is not in its stream, and then what was committed since.
 
         Raises:
-            nats.errors.Error, nats.js.errors.Error: the streams cannot be asked; to be tried again. What was committed
-                since does not wait for that.
+            nats.errors.Error, nats.js.errors.Error, OSError: the streams cannot be asked; to be tried again.
         """
         async with self._working:
-            try:
-                while self._left:
-                    batches = await unpublished(client, self._specs, self._left[0], self._loop.time)
-                    self._left.popleft()
-                    for batch in batches:
-                        self._publish(batch)
-            finally:
-                while self._newer and self._heard:
+            while self._left:
+                batches = await unpublished(client, self._specs, self._left[0], self._loop.time)
+                self._left.popleft()
+                for batch in batches:
+                    self._publish(batch)
+            if not self._more:
+                self._held = self._held_bytes = 0
+                while self._newer:
                     self._publish(self._newer.popleft())
 
 
@@ -125,7 +135,8 @@ async def _held(client: Client, stream: str, since: datetime, wanted: Collection
                 if message.metadata.num_pending == 0:
                     break
     except nats.errors.TimeoutError:
-        return found
+        if (await subscription.consumer_info()).num_pending:
+            raise
     finally:
         await subscription.unsubscribe()
     return found

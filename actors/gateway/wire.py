@@ -183,9 +183,10 @@ class Wire:
         closed they are lost.
         """
         self._posted.append(frames)
-        if not self._roused and not self._loop.is_closed():
+        if not self._roused:
             self._roused = True
-            self._loop.call_soon_threadsafe(self._send_posted)
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._send_posted)
 
     def _send_posted(self) -> None:
         self._roused = False
@@ -204,6 +205,11 @@ async def _unheard(_: object) -> None:
 def pub(subject: str, payload: bytes, reply: str = "") -> bytes:
     """A message without a header."""
     return f"PUB {subject} {reply} {len(payload)}\r\n".encode() + payload + CRLF
+
+
+def reply(subject: bytes, payload: bytes) -> bytes:
+    """An answer; the subject is as the asker wrote it, which need not be text."""
+    return b"PUB %s %d\r\n%s\r\n" % (subject, len(payload), payload)
 
 
 def pubs(subjects: Sequence[str], payload: bytes) -> bytes:

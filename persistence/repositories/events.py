@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 import orjson
+import psycopg2
 from sqlalchemy import Connection, func, select
 
 from persistence import models
@@ -57,11 +58,17 @@ class _Lines:
     def __init__(self, rows: Sequence[Event]) -> None:
         self._rows = rows
         self._at = 0
+        self.error: UnicodeEncodeError | None = None
+        """Why a line cannot be made, as the driver only says that there was an error."""
 
     def read(self, _size: int) -> bytes:
         some = self._rows[self._at : self._at + _PIECE_ROWS]
         self._at += len(some)
-        return "".join([_line(row) for row in some]).encode()
+        try:
+            return "".join([_line(row) for row in some]).encode()
+        except UnicodeEncodeError as error:
+            self.error = error
+            raise
 
 
 class EventRepository:
@@ -95,8 +102,13 @@ class EventRepository:
         if not self._connection.in_transaction():
             self._connection.begin()  # SQLAlchemy does not see what the driver's cursor does
         cursor = self._connection.connection.cursor()
+        lines = _Lines(rows)
         try:
-            cursor.copy_expert(_COPY, _Lines(rows), _MAX_LINE_BYTES)
+            cursor.copy_expert(_COPY, lines, _MAX_LINE_BYTES)
+        except psycopg2.Error:
+            if lines.error is not None:
+                raise lines.error from None
+            raise
         finally:
             cursor.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from uuid import uuid4
 
 from sqlalchemy import Connection, CursorResult, or_, select
 from sqlalchemy.engine import RowMapping
@@ -32,15 +33,18 @@ _INVALIDATE = """
           ORDER BY user_id, updated_at DESC) AS x
     WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
 """
-_PREPARED = "panda_save_sessions"
+_PREPARED = "panda_prepared_save"
+"""Where a connection notes the statement's name, which is its own: behind a pooler others share its backend."""
+_NEVER = ""
 _NOT_PREPARED = "26000"
 """SQLSTATE invalid_sql_statement_name: a pooler between us and the server gave us another of its connections."""
 _SAVE = """
     WITH given AS (
-        SELECT * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS
+        SELECT DISTINCT ON (consumer, message_id) * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS
             one (place int, consumer text, message_id text, stream_seq bigint, session_id text, user_id text,
                  start_time timestamptz, end_time timestamptz, is_active boolean, session_data jsonb,
                  updated_at timestamptz)
+        ORDER BY consumer, message_id, place
     ), noted AS (
         INSERT INTO inbox (consumer, message_id, stream_seq) SELECT consumer, message_id, stream_seq FROM given
         ON CONFLICT DO NOTHING RETURNING consumer, message_id
@@ -119,17 +123,17 @@ class SessionRepository:
     def _run_save(self, payload: str) -> CursorResult[Any]:
         """The statement, planned once for each connection: to plan it takes as long as to run it."""
         known = self._connection.info
-        if _PREPARED not in known:
-            self._connection.exec_driver_sql(f"PREPARE {_PREPARED} (text) AS {_SAVE.replace('%s', '$1')}")
-            known[_PREPARED] = True
-        if not known[_PREPARED]:
+        if known.get(_PREPARED) is None:
+            known[_PREPARED] = name = f"panda_save_{uuid4().hex}"
+            self._connection.exec_driver_sql(f"PREPARE {name} (text) AS {_SAVE.replace('%s', '$1')}")
+        if known[_PREPARED] == _NEVER:
             return self._connection.exec_driver_sql(_SAVE, (payload,))
         try:
-            return self._connection.exec_driver_sql(f"EXECUTE {_PREPARED} (%s)", (payload,))
+            return self._connection.exec_driver_sql(f"EXECUTE {known[_PREPARED]} (%s)", (payload,))
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != _NOT_PREPARED:
                 raise
-            known[_PREPARED] = False
+            known[_PREPARED] = _NEVER
             return self._connection.exec_driver_sql(_SAVE, (payload,))
 
     def invalidate(self, orders: Sequence[object]) -> Sessions:

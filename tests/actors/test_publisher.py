@@ -102,3 +102,16 @@ def test_it_is_full_beyond_its_bound_and_has_room_again_below_half_of_it(
         assert (line.publisher.full, line.rooms) == (False, [False])
 
     on_line(work)
+
+
+def test_acknowledgements_that_are_lost_while_all_slots_are_taken_have_all_of_it_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "ACK_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(publisher, "MAX_IN_FLIGHT", 4)
+
+    async def work(line: Line) -> None:
+        line.add(*(str(number) for number in range(6)))
+        await turn_over(lambda: sum(b"Nats-Msg-Id: 0\r\n" in sent for sent in line.sent) >= 3)
+
+    on_line(work)

@@ -79,7 +79,15 @@ def test_a_copy_is_made_in_pieces_and_keeps_the_order(database: Database) -> Non
     assert stored == ids
 
 
-@pytest.mark.parametrize("bad", [Copied("1", instrument_token=2**31), Copied("1", event_data=b'{"a": "\\u0000"}')])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Copied("1", instrument_token=2**31),
+        Copied("1", event_data=b'{"a": "\\u0000"}'),
+        Copied("1", strategy_id="\ud800"),
+        Copied("1", strategy_id="\0"),
+    ],
+)
 def test_an_event_that_cannot_be_copied_is_poison(database: Database, bad: Copied) -> None:
     with pytest.raises(Poison), database.writer_unit() as unit:
         unit.events.copy([Copied("0"), bad])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import dataclass
 
 import pytest
 from cryptography.fernet import Fernet
@@ -157,3 +158,47 @@ def test_sixty_four_threads_saving_eight_users_leave_the_newest_of_each(database
         stored = {one.user_id: one.access_token for one in unit.sessions.list(100)}
     database.close()
     assert stored == {f"u{user}": "63" for user in range(8)}
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    consumer: str
+    message_id: str
+    session: Session
+    stream_seq: int | None = None
+
+
+def test_a_login_that_is_repeated_in_the_same_batch_counts_as_its_first_copy(database: Database) -> None:
+    logins = [
+        Saved("auth", "one", Session("u", at(1), token="old")),
+        Saved("auth", "two", Session("u", at(2), token="new")),
+        Saved("auth", "one", Session("u", at(3), token="old")),
+    ]
+    with database.writer_statement() as unit:
+        saved = unit.sessions.save(logins)
+    with database.read_unit() as unit:
+        stored = unit.sessions.get("u")
+
+    assert [one.updated_at for one in saved] == [at(2)]
+    assert stored is not None
+    assert stored.access_token == "new"
+
+
+def test_a_login_that_was_handled_before_or_is_older_is_not_saved(database: Database) -> None:
+    with database.writer_statement() as unit:
+        assert len(unit.sessions.save([Saved("auth", "one", Session("u", at(5)))])) == 1
+        assert unit.sessions.save([Saved("auth", "one", Session("u", at(6), token="again"))]) == []
+        assert unit.sessions.save([Saved("auth", "two", Session("u", at(4), token="older"))]) == []
+
+    with database.read_unit() as unit:
+        stored = unit.sessions.get("u")
+    assert stored is not None
+    assert (stored.access_token, stored.updated_at) == ("token", at(5))
+
+
+def test_a_connection_that_lost_its_prepared_statement_saves_all_the_same(database: Database) -> None:
+    with database.writer_statement() as unit:
+        unit.sessions.save([Saved("auth", "one", Session("u", at(1)))])
+        unit.connection.execute(text("DEALLOCATE ALL"))
+        for number in range(2):
+            assert len(unit.sessions.save([Saved("auth", f"more {number}", Session("u", at(2 + number)))])) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
+from benchmarks.path.wire import Wire
 from tests.conftest import execute
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
@@ -146,3 +148,17 @@ def test_a_token_is_sealed_in_the_database_when_keys_are_set(
     other = Daemon(tmp_path / "state", AUTH__TOKEN_KEYS=Fernet.generate_key().decode(), **servers).start()
     assert other.running.wait(30) == 78
     assert "AUTH__TOKEN_KEYS" in other.log()
+
+
+def test_a_request_whose_reply_subject_is_no_text_harms_nobody(daemon: Daemon, streams_url: str) -> None:
+    body = json.dumps({"user_id": "u", "access_token": "t"}).encode()
+    with Wire(streams_url) as wire:
+        for _ in range(3):
+            wire.send(b"PUB panda.sessions.save \xff\xfe %d\r\n%s\r\n" % (len(body), body))
+            wire.send(b"PUB panda.status \xff\xfe 2\r\n{}\r\n")
+        wire.flush()
+
+    answer = streams.request(streams_url, "panda.sessions.save", {"user_id": "v", "access_token": "t"})
+
+    assert answer["user_id"] == "v"
+    assert {child["restarts"] for child in daemon.status()["children"]} == {0}
