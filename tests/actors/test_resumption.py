@@ -30,7 +30,6 @@ def published(monkeypatch: pytest.MonkeyPatch, work: Callable[[Resumption], Awai
     troubles = [nats.errors.TimeoutError()] * failures
 
     async def all_of_it(_client: object, _specs: object, loaded: OutboxLoaded, _now: object) -> Any:
-        await asyncio.sleep(0)
         if troubles:
             raise troubles.pop()
         return loaded.batches
