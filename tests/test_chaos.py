@@ -84,7 +84,7 @@ def test_the_table_is_put_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert text.endswith(f"{report.END}\nbelow\n")
     assert "old" not in text
     assert f"| {faults[0].name} | 2 | 2 | 1.2 s | 30 |" in text
-    assert f"| all | {2 * len(faults)} | {2 * len(faults)} | 1.2 s | 99 |" in text
+    assert f"| all, and between them | {2 * len(faults)} | {2 * len(faults)} | 1.2 s | 99 |" in text
 
 
 def test_the_page_names_every_fault_and_every_point() -> None:
