@@ -1,0 +1,1 @@
+"""The groups of commands, each a Typer application that `console.app` adds under its name."""
