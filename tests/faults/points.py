@@ -30,7 +30,7 @@ POINTS: tuple[Point, ...] = (
     Point("saving", "actors.auth:AuthActor._save", "delivered, not in a transaction", load="saves"),
     Point("writing", "actors.database.transaction:Transactions.write", "delivered, not in a transaction"),
     Point("in-transaction", "actors.database.transaction:Transactions._effects", "inside the transaction", after=True),
-    Point("committed", "actors.database.actor:DatabaseActor._announce", "committed, before the ack is sent"),
+    Point("committed", "actors.database.announcement:Announcer.announce", "committed, before the ack is sent"),
     Point("settling", "actors.gateway.actor:GatewayActor._committed", "committed, before the ack is sent"),
     Point(
         "acknowledged",
@@ -46,8 +46,8 @@ POINTS: tuple[Point, ...] = (
         "published, the acknowledgement not heard",
     ),
     Point("reporting", "actors.gateway.publisher:Publisher._report", "published, before it is marked"),
-    Point("marking", "actors.database.actor:DatabaseActor._drop_published", "published, before it is marked"),
-    Point("marked", "actors.database.actor:DatabaseActor._drop_published", "published and marked", after=True),
+    Point("marking", "actors.database.publication:Publication.drop_published", "published, before it is marked"),
+    Point("marked", "actors.database.publication:Publication.drop_published", "published and marked", after=True),
     Point(
         "giving-up",
         "actors.gateway.publisher:Publisher.add",
@@ -56,7 +56,7 @@ POINTS: tuple[Point, ...] = (
     ),
     Point(
         "replying",
-        "actors.database.actor:answer",
+        "actors.database.announcement:answer",
         "a session committed, before its requester is answered",
         load="requests",
     ),
