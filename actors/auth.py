@@ -99,9 +99,9 @@ class AuthActor(ServiceActor):
         database = self.context.directory["database"]
         if unit.delivery is None and database.crowded:
             raise TryAgain("the database has too much to do; try again")
-        if not database.tell(unit):
+        if not database.tell(unit) and unit.delivery is None:
             raise TryAgain("the database's mailbox is full; try again")
-        return DEFERRED
+        return DEFERRED  # a refused delivery is a dead letter by now, so its stream gets it back
 
     def _get(self, message: GetSession) -> StoredSession:
         for stored in self._read(lambda work: [work.sessions.get(message.user_id)]):

@@ -28,10 +28,11 @@ class SessionRecord:
 
 
 class SavedSession(NamedTuple):
-    """What a save left of a user's session that the saver did not know: the id and start are those of the first."""
+    """Which login of the batch, counted from 0, was saved, and what its saver did not know: the id and start are those
+    of the user's first.
+    """
 
-    user_id: str
-    updated_at: datetime
+    place: int
     session_id: str
     start_time: datetime | None
 

@@ -67,17 +67,13 @@ class Transactions:
 
     def _save(self, units: Sequence[CommitUnit]) -> Written:
         """Saves alone are one statement, which is a transaction of its own, and one round trip."""
-        rows = {}
-        for unit in units:
-            assert unit.session is not None
-            rows[(unit.session.user_id, unit.session.updated_at)] = unit.session
+        rows = [unit.session for unit in units if unit.session is not None]
         with self._database.writer_statement() as work:
             saved = work.sessions.save(units)
             sessions = {
-                one.user_id: as_saved(rows[(one.user_id, one.updated_at)], one.session_id, one.start_time)
-                for one in saved
+                rows[one.place].user_id: as_saved(rows[one.place], one.session_id, one.start_time) for one in saved
             }
-            for user_id in {user_id for user_id, _ in rows} - sessions.keys():
+            for user_id in {row.user_id for row in rows} - sessions.keys():
                 record = work.sessions.get(user_id)
                 if record is not None:
                     sessions[user_id] = as_stored(record)

@@ -51,15 +51,17 @@ _SAVE = """
     ), newest AS (
         SELECT DISTINCT ON (user_id) given.* FROM given JOIN noted USING (consumer, message_id)
         ORDER BY user_id, updated_at DESC, place DESC
+    ), saved AS (
+        INSERT INTO trading_sessions
+            (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
+        SELECT session_id, user_id, start_time, end_time, is_active, session_data, updated_at FROM newest
+        ON CONFLICT (user_id) DO UPDATE SET
+            end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
+            updated_at = excluded.updated_at
+        WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
+        RETURNING user_id, session_id, start_time
     )
-    INSERT INTO trading_sessions
-        (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
-    SELECT session_id, user_id, start_time, end_time, is_active, session_data, updated_at FROM newest
-    ON CONFLICT (user_id) DO UPDATE SET
-        end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
-        updated_at = excluded.updated_at
-    WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
-    RETURNING user_id, updated_at, session_id, start_time
+    SELECT place, saved.session_id, saved.start_time FROM saved JOIN newest USING (user_id)
 """
 _table = models.trading_sessions
 _UNKNOWN = datetime.fromtimestamp(0, UTC)

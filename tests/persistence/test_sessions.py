@@ -179,9 +179,22 @@ def test_a_login_that_is_repeated_in_the_same_batch_counts_as_its_first_copy(dat
     with database.read_unit() as unit:
         stored = unit.sessions.get("u")
 
-    assert [one.updated_at for one in saved] == [at(2)]
+    assert [one.place for one in saved] == [1]
     assert stored is not None
     assert stored.access_token == "new"
+
+
+def test_of_two_logins_of_one_moment_the_saved_one_is_told_from_the_other(database: Database) -> None:
+    with database.writer_statement() as unit:
+        unit.sessions.save([Saved("auth", "two", Session("u", at(1)))])
+        saved = unit.sessions.save(
+            [
+                Saved("auth", "one", Session("u", at(1), token="new")),
+                Saved("auth", "two", Session("u", at(1), token="handled before")),
+            ]
+        )
+
+    assert [one.place for one in saved] == [0]
 
 
 def test_a_login_that_was_handled_before_or_is_older_is_not_saved(database: Database) -> None:
