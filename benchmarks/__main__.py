@@ -20,7 +20,11 @@ from benchmarks.path.options import add_arguments
 from benchmarks.report import RESULTS, Report, show, write
 from benchmarks.rounds import quiet
 
-BENCHMARKS = {"actors": "benchmarks.actors.parts", "path": "benchmarks.path.parts"}
+BENCHMARKS = {
+    "actors": "benchmarks.actors.parts",
+    "path": "benchmarks.path.parts",
+    "service": "benchmarks.service.parts",
+}
 """The module of each benchmark, imported when it is run; its `PARTS` are what it measures, and `read_options`, if it
 has one, makes its options of the command line. The parts in its `SLOW`, if it has one, run only when named."""
 

@@ -35,7 +35,7 @@ def written(path: Path, *found: Measurement) -> list[dict[str, Any]]:
 
 
 class TestTheCommand:
-    @pytest.mark.parametrize("name", ["actors"])
+    @pytest.mark.parametrize("name", ["actors", "service"])
     def test_every_part_is_measured_and_written_as_json(self, name: str, tmp_path: Path) -> None:
         path = tmp_path / "new" / "figures.json"
         command = [sys.executable, "-m", "benchmarks", name, "--quick", "--rounds", "1", "--json", str(path)]

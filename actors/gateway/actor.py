@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import uvloop
 
 from actors.errors import ActorError, StartRefused
+from actors.gateway.errors import NATS_ERRORS
 from actors.gateway.given_up import GivenUp
 from actors.gateway.inbound import Inbound
-from actors.gateway.link import NATS_ERRORS, Link
+from actors.gateway.link import Link
+from actors.gateway.snapshot import GatewaySnapshot, host_of
 from actors.messages import (
     BrokerClosed,
     BrokerOpened,
@@ -37,34 +37,6 @@ from settings import NatsSettings
 
 CREDIT = 4096
 DRAIN_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class GatewaySnapshot:
-    """The NATS part of the status."""
-
-    state: str
-    url: str
-    embedded: bool
-    error: str | None
-    streams: dict[str, dict[str, int]]
-    in_flight: int
-    published: int
-    unpublished: int
-    unpublished_age_s: float
-
-    def as_status(self, _now: float, /) -> dict[str, Any]:
-        return {
-            "state": self.state,
-            "url": self.url,
-            "embedded": self.embedded,
-            "error": self.error,
-            "streams": self.streams,
-            "in_flight": self.in_flight,
-            "published": self.published,
-            "unpublished": self.unpublished,
-            "unpublished_age_s": self.unpublished_age_s,
-        }
 
 
 class GatewayLoopError(ActorError):
@@ -314,8 +286,3 @@ class GatewayActor(ServiceActor):
                 round(self._link.publisher.oldest_age_s, 3),
             )
         )
-
-
-def host_of(server: str) -> str:
-    """The host and port of a server's URL, which may hold a user, a password or a token besides."""
-    return urlsplit(server).netloc.rpartition("@")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -164,6 +165,26 @@ async def _recreate(js: JetStreamContext, stream: str, name: str, config: Consum
     await js.delete_consumer(stream, name)
     again = config.evolve(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=floor + 1)
     await js.add_consumer(stream, again)
+
+
+async def figures(
+    js: JetStreamContext, specs: Sequence[StreamSpec], consumers: Sequence[tuple[str, str]]
+) -> dict[str, dict[str, int]]:
+    """By stream: messages kept, waiting for its consumer (`pending`), handed over and not settled (`ack_pending`).
+
+    Raises:
+        nats.errors.Error, nats.js.errors.Error, TimeoutError: the server cannot be asked.
+    """
+    measured = {}
+    for spec in specs:
+        info = await js.stream_info(spec.name)
+        measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
+    for stream, name in consumers:
+        with contextlib.suppress(NotFoundError):
+            consumer = await js.consumer_info(stream, name)
+            waiting = {"pending": consumer.num_pending or 0, "ack_pending": consumer.num_ack_pending or 0}
+            measured[stream] |= waiting
+    return measured
 
 
 async def ticks_consumer(js: JetStreamContext, after_seq: int) -> tuple[str, int]:

@@ -34,7 +34,7 @@ def history(options: Options) -> list[Measurement]:
     count = options.size(20_000, 200)
     with servers(chosen) as used:
         full, empty = used.new_database(), used.new_database()
-        _fill(full, chosen.history_rows)
+        fill(full, chosen.history_rows)
         with_rows, without = interleave(
             options, partial(_per_s, used, full, count), partial(_empty, used, empty, count)
         )
@@ -55,7 +55,8 @@ def _empty(servers: Servers, database: str, count: int) -> float:
     return _per_s(servers, database, count)
 
 
-def _fill(database: str, rows: int) -> None:
+def fill(database: str, rows: int) -> None:
+    """Store that many events, as if one had come each second until now."""
     for start in range(0, rows, AT_ONCE):
         execute(database, FILL, (rows - start, min(AT_ONCE, rows - start)))
     execute(database, "VACUUM ANALYZE trading_events")

@@ -117,7 +117,7 @@ def started(servers: Servers, database_url: str) -> Iterator[Started]:
     try:
         yield Started(process, OperatorSocket(state / "alpha-panda.sock"), log)
     finally:
-        _end(process)
+        end(process)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def faststream(servers: Servers, database_url: str) -> Iterator[int]:
         _wait_for_consumer(servers, PEER, process, log)
         yield process.pid
     finally:
-        _end(process)
+        end(process)
 
 
 def launch(module: str, output: Any, **parameters: Any) -> subprocess.Popen[bytes]:
@@ -182,7 +182,8 @@ def _check_runs(what: str, process: subprocess.Popen[bytes], log: Path) -> None:
         raise BenchmarkFailed(f"{what} ended: {lines[-1] if lines else process.returncode}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Have it stop, and wait until it has; one that does not is killed."""
     process.terminate()
     try:
         process.wait(30)

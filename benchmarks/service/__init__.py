@@ -1,0 +1,1 @@
+"""The daemon as a service: how soon it is ready, what it costs while idle, and how soon it says how it is."""

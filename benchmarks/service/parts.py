@@ -1,0 +1,12 @@
+"""The parts of the benchmark `service`, in the order they run."""
+
+from __future__ import annotations
+
+from benchmarks.measurement import Parts
+from benchmarks.service.idle import idle
+from benchmarks.service.start import start
+
+PARTS: Parts = {
+    "start": start,
+    "idle": idle,
+}
