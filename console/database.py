@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,16 +39,25 @@ def upgrade(settings: Settings) -> int:
 
 def check(settings: Settings) -> int:
     """Print where the schema is, where it should be, and how it differs; exit code 78 when it is not at head."""
+    return on_database(settings, lambda url: _check(url, settings.database))
+
+
+def on_database(settings: Settings, act: Callable[[str], int]) -> int:
+    """What `act` makes of the database's URL; an embedded one is started for it where no daemon runs it.
+
+    Raises:
+        Failure: there is no database, or `act` failed in it.
+    """
     data = settings.state_dir / "postgres" / "data"
     if settings.database.embedded and not data.exists():
         raise Failure(f"there is no embedded database in {data} yet; `alpha-panda run` makes it", MISCONFIGURED)
     with _failures():
         try:
             with _url(settings) as url:
-                return _check(url, settings.database)
+                return act(url)
         except StateDirectoryInUse:
             status = OperatorSocket(settings.socket_path).get("status")
-            return _check(running_url(settings.state_dir, status["database"]["url"]), settings.database)
+            return act(running_url(settings.state_dir, status["database"]["url"]))
 
 
 def running_url(state_dir: Path, shown_url: str) -> str:

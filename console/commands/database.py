@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from console.arguments import help_without_command, settings_of
+from console.arguments import Json, help_without_command, settings_of
 
 app = typer.Typer(help="The database schema.")
 
@@ -31,3 +33,19 @@ def db_check(context: typer.Context) -> int:
     from console import database
 
     return database.check(settings)
+
+
+@app.command("verify")
+def db_verify(
+    context: typer.Context,
+    as_json: Json = False,
+    timeout_s: Annotated[
+        float,
+        typer.Option("--timeout", min=0.001, max=86_400, metavar="SECONDS", help="For each query that reads the rows."),
+    ] = 60.0,
+) -> int:
+    """Prove columns, keys, indexes and rows against this version; exit code 1 when something is wrong."""
+    settings = settings_of(context)
+    from console import verification
+
+    return verification.run(settings, timeout_s, as_json=as_json)

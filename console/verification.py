@@ -1,0 +1,128 @@
+"""`db verify`: whether the database is what this version needs, thing by thing, with the cure for what is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from console.database import on_database
+from console.failure import FAILED, OK
+from console.output import duration, screen, write_json
+from persistence.database import open_database, safe_url
+from persistence.migration import heads
+from persistence.schema_facts import Kind
+from persistence.verification import Finding, Verdict, prove
+from settings import Settings
+
+GROUPS: dict[str, tuple[Kind, ...]] = {
+    "columns": (Kind.COLUMN,),
+    "keys": (Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.FOREIGN_KEY, Kind.CHECK),
+    "indexes": (Kind.INDEX,),
+    "rows": (Kind.ROWS,),
+}
+"""What the table of what passed shows together; nulls and defaults go with their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """All that was found in one database, and how long it took."""
+
+    database: str
+    findings: Sequence[Finding]
+    took_s: float
+
+    def with_verdict(self, verdict: Verdict) -> list[Finding]:
+        """Those findings, in the order of the models."""
+        return [one for one in self.findings if one.verdict is verdict]
+
+
+def run(settings: Settings, timeout_s: float, *, as_json: bool) -> int:
+    """Prove it, and print what was found; 1 when something is wrong."""
+
+    def act(url: str) -> int:
+        proof = _prove(url, settings, timeout_s)
+        if as_json:
+            write_json(document(proof))
+        else:
+            show(proof, screen())
+        return FAILED if proof.with_verdict(Verdict.FAILED) else OK
+
+    return on_database(settings, act)
+
+
+def document(proof: Proof) -> dict[str, object]:
+    """The proof for other programs."""
+    return {
+        "database": proof.database,
+        "head": heads(),
+        "passed": len(proof.with_verdict(Verdict.PASSED)),
+        "failed": len(proof.with_verdict(Verdict.FAILED)),
+        "notes": len(proof.with_verdict(Verdict.NOTE)),
+        "took_s": round(proof.took_s, 3),
+        "findings": [
+            {
+                "table": one.table,
+                "kind": one.kind.value,
+                "name": one.name,
+                "verdict": one.verdict.value,
+                "detail": one.detail,
+                "cure": one.cure or None,
+            }
+            for one in proof.findings
+        ],
+    }
+
+
+def show(proof: Proof, console: Console) -> None:
+    """Failures first, each with its cure; then notes; then what passed, by table."""
+    for one in proof.with_verdict(Verdict.FAILED):
+        _show_one(one, "[bold red]failed[/]", console)
+    for one in proof.with_verdict(Verdict.NOTE):
+        _show_one(one, "[yellow]note[/]", console)
+    passed, failed = proof.with_verdict(Verdict.PASSED), len(proof.with_verdict(Verdict.FAILED))
+    console.print(_table(passed))
+    ended = f"[bold red]{failed:,} failed[/]" if failed else "[green]nothing failed[/]"
+    console.print(f"{len(passed):,} proved, {ended}, in {duration(proof.took_s)}; head {heads()}")
+
+
+def _prove(url: str, settings: Settings, timeout_s: float) -> Proof:
+    database = open_database(url, settings.database, "console")
+    try:
+        database.check_schema()
+        began = time.monotonic()
+        findings = prove(database.engine, timeout_s)
+        return Proof(safe_url(url), findings, time.monotonic() - began)
+    finally:
+        database.close()
+
+
+def _show_one(one: Finding, verdict: str, console: Console) -> None:
+    where = one.table if one.kind is Kind.TABLE else f"{one.table}: {one.kind.value} {one.name}"
+    console.print(f"{verdict} {escape(where)} {escape(one.detail)}", soft_wrap=True)
+    if one.cure:
+        console.print(f"       [dim]{escape(one.cure)}[/]", soft_wrap=True)
+
+
+def _table(passed: Sequence[Finding]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in ("table", "proved", "", "which"):
+        table.add_column(column, justify="left" if column else "right", no_wrap=column != "which", overflow="fold")
+    for name in dict.fromkeys(one.table for one in passed):
+        heading = name
+        for group, kinds in GROUPS.items():
+            names = [one.name for one in passed if one.table == name and one.kind in kinds]
+            if names:
+                table.add_row(heading, group, str(len(names)), _listed(group, names))
+                heading = ""
+    return table
+
+
+def _listed(group: str, names: Sequence[str]) -> str:
+    if group == "columns":
+        return "type, nulls and default of each"
+    return f"none: {'; '.join(names)}" if group == "rows" else ", ".join(names)
