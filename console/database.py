@@ -25,7 +25,7 @@ SHOWN = 20
 
 def upgrade(settings: Settings) -> int:
     """Bring the schema to head."""
-    with _failures():
+    with failures():
         try:
             with _url(settings) as url:
                 migrate(url)
@@ -51,7 +51,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
     data = settings.state_dir / "postgres" / "data"
     if settings.database.embedded and not data.exists():
         raise Failure(f"there is no embedded database in {data} yet; `alpha-panda run` makes it", MISCONFIGURED)
-    with _failures():
+    with failures():
         try:
             with _url(settings) as url:
                 return act(url)
@@ -98,7 +98,7 @@ def _url(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures() -> Iterator[None]:
     """What goes wrong below, as failures of the command."""
     try:
         yield

@@ -107,17 +107,6 @@ def differences(engine: Engine) -> list[str]:
     return [_line(one) for entry in found for one in (entry if isinstance(entry, list) else [entry])]
 
 
-def new_revision(message: str) -> Path:
-    """Write an empty revision after the newest one, with the next number, and return where it is."""
-    number = f"{int(heads()) + 1:04d}"
-    written = command.revision(configuration(), message=message, rev_id=number)
-    heads.cache_clear()
-    script = written if not isinstance(written, list) else written[0]
-    if script is None:
-        raise PersistenceError("no revision was written")
-    return Path(script.path)
-
-
 def _location() -> Path:
     spec = importlib.util.find_spec("migrations")
     if spec is None or not spec.submodule_search_locations:

@@ -49,3 +49,21 @@ def db_verify(
     from console import verification
 
     return verification.run(settings, timeout_s, as_json=as_json)
+
+
+@app.command("revision")
+def db_revision(
+    context: typer.Context,
+    message: Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="What it does, in one line.")],
+    autogenerate: Annotated[
+        bool,
+        typer.Option(
+            "--autogenerate/--empty", help="From what the models have and the database lacks; or nothing in it."
+        ),
+    ] = True,
+) -> int:
+    """Write a new revision after the newest one; in a checkout only."""
+    settings = settings_of(context)
+    from console import revision
+
+    return revision.run(settings, message, autogenerate=autogenerate)

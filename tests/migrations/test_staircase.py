@@ -21,6 +21,7 @@ from tests.persistence.databases import connected
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ScriptDirectory.from_config(configuration())
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
+TEMPLATE = (ROOT / "migrations" / "script.py.mako").read_text().splitlines()
 CATALOGUE = """
     SELECT format('%s.%s %s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -59,6 +60,7 @@ def test_every_revision_says_why_what_it_locks_and_the_way_back(revision: str) -
     text_of = SCRIPTS.get_revision(revision).module.__doc__ or ""
 
     assert [word for word in ("Reason:", "Lock:", "Way back:") if word not in text_of] == []
+    assert [line for line in TEMPLATE if line.startswith(("Reason:", "Lock:", "Way back:")) and line in text_of] == []
 
 
 def test_each_step_up_is_undone_by_its_step_down(empty_url: str) -> None:
