@@ -71,6 +71,12 @@ class DatabaseSettings(Section):
     connect_timeout_s: int = Field(5, ge=1, le=600)
     statement_timeout_ms: int = Field(15_000, ge=0)
     lock_timeout_ms: int = Field(3_000, ge=0)
+    transaction_timeout_ms: int = Field(60_000, ge=0)
+    idle_in_transaction_timeout_ms: int = Field(30_000, ge=0)
+    keepalive_idle_s: int = Field(15, ge=1)
+    keepalive_interval_s: int = Field(5, ge=1)
+    keepalive_count: int = Field(3, ge=1)
+    tcp_user_timeout_ms: int = Field(20_000, ge=0)
     auto_migrate: bool | None = None
 
     @field_validator("postgres_url")

@@ -113,8 +113,7 @@ class AuthActor(ServiceActor):
 
     def _read(self, query: Any) -> list[StoredSession]:
         try:
-            with self._database.read_unit() as work:
-                return [as_stored(record) for record in query(work) if record is not None]
+            return [as_stored(record) for record in self._database.read(query) if record is not None]
         except (Unavailable, Conflict) as error:
             raise TryAgain(str(error)) from error
         except Poison as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 from persistence.migration import verify
 from persistence.patience import Patience
+from persistence.retry import READING, Budget, retried
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translated
 from persistence.unit_of_work import UnitOfWork
@@ -20,10 +21,11 @@ from settings import DatabaseSettings
 
 __all__ = ["Database", "normalise_url", "open_database", "safe_url", "translated"]
 
-_IDLE_IN_TRANSACTION_MS = 30_000
+T = TypeVar("T")
+
 PATIENCE_S = 5.0
 """How much longer than its statement timeout the server is waited for."""
-_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+_KNOWS_TRANSACTION_TIMEOUT = 170_000
 
 
 def open_database(url: str, settings: DatabaseSettings, role: str, cipher: TokenCipher | None = None) -> Database:
@@ -54,6 +56,9 @@ def open_database(url: str, settings: DatabaseSettings, role: str, cipher: Token
             **common,
         )
         writer = create_engine(target, pool_size=1, max_overflow=0, **common)
+    if "transaction_timeout" not in _given_options(target):
+        for engine in (reader, writer):
+            event.listen(engine, "connect", _limit_transactions(settings.transaction_timeout_ms))
     return Database(reader, writer, settings, patience, cipher)
 
 
@@ -99,6 +104,19 @@ class Database:
     def read_unit(self) -> UnitOfWork:
         """A unit of work on a pooled connection."""
         return UnitOfWork(self._reader, self._cipher)
+
+    def read(self, query: Callable[[UnitOfWork], T], budget: Budget = READING) -> T:
+        """What `query` makes of a unit of work on a pooled connection; repeated on a fresh one within the budget.
+
+        Raises:
+            PersistenceError: by class, once the budget is spent.
+        """
+
+        def attempt() -> T:
+            with self.read_unit() as unit:
+                return query(unit)
+
+        return retried(attempt, budget)
 
     def writer_unit(self) -> UnitOfWork:
         """A unit of work on the writer's one connection: one at a time, a second waits and then is
@@ -148,26 +166,51 @@ class Database:
 def connect_args(url: URL, settings: DatabaseSettings, role: str) -> dict[str, Any]:
     """What libpq is told: time limits, keepalives and our name. What the URL itself says wins."""
     ours: dict[str, Any] = {
-        **_KEEPALIVE,
-        "tcp_user_timeout": 20_000,
+        "keepalives": 1,
+        "keepalives_idle": settings.keepalive_idle_s,
+        "keepalives_interval": settings.keepalive_interval_s,
+        "keepalives_count": settings.keepalive_count,
+        "tcp_user_timeout": settings.tcp_user_timeout_ms,
         "client_encoding": "utf8",
         "connect_timeout": settings.connect_timeout_s,
         "application_name": f"alpha-panda/{role}",
     }
+    if len(_hosts(url)) > 1:
+        ours["target_session_attrs"] = "read-write"
     kept = {name: value for name, value in ours.items() if name not in url.query}
+    return {**kept, "options": f"{_server_options(settings)} {_given_options(url)}".strip()}
+
+
+def _given_options(url: URL) -> str:
     given = url.query.get("options", ())
-    extra = given if isinstance(given, str) else " ".join(given)
-    return {**kept, "options": f"{_server_options(settings)} {extra}".strip()}
+    return given if isinstance(given, str) else " ".join(given)
+
+
+def _hosts(url: URL) -> list[str]:
+    given = url.query.get("host", ())
+    return [host for one in ((given,) if isinstance(given, str) else given) for host in one.split(",")]
+
+
+def _limit_transactions(timeout_ms: int) -> Callable[[Any, object], None]:
+    """Of each new connection; a server before PostgreSQL 17 would refuse it among the options."""
+
+    def limit(connection: Any, _record: object) -> None:
+        if connection.server_version >= _KNOWS_TRANSACTION_TIMEOUT:
+            with connection.cursor() as cursor:
+                cursor.execute("SET transaction_timeout = %s", (timeout_ms,))
+            connection.commit()
+
+    return limit
 
 
 def _server_options(settings: DatabaseSettings) -> str:
     wanted = {
         "statement_timeout": settings.statement_timeout_ms,
         "lock_timeout": settings.lock_timeout_ms,
-        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_MS,
-        "tcp_keepalives_idle": 15,
-        "tcp_keepalives_interval": 5,
-        "tcp_keepalives_count": 3,
+        "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_ms,
+        "tcp_keepalives_idle": settings.keepalive_idle_s,
+        "tcp_keepalives_interval": settings.keepalive_interval_s,
+        "tcp_keepalives_count": settings.keepalive_count,
         "timezone": "UTC",
     }
     return " ".join(f"-c {name}={value}" for name, value in wanted.items())

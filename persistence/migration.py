@@ -6,7 +6,6 @@ The revisions are found as the installed package `migrations`, wherever that is;
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,12 +22,13 @@ from sqlalchemy.pool import NullPool
 
 from persistence.errors import UPGRADE, Conflict, NotMigrated, PersistenceError
 from persistence.models import compared, metadata
+from persistence.retry import Budget, retried
 from persistence.translation import translated
 from persistence.urls import normalise_url
 
 ADOPT = "start with an empty database; this version has no `db adopt` yet that would take it over"
-_ATTEMPTS = 20
-_BETWEEN_ATTEMPTS_S = 0.5
+_LOCKS = Budget(attempts=20, within_s=120.0, first_pause_s=1.0, of=(Conflict,))
+"""An attempt waits up to 5 s for a lock, see `migrations.env`."""
 
 
 def upgrade(url: str) -> None:
@@ -43,17 +43,10 @@ def upgrade(url: str) -> None:
         PersistenceError: it could not be done; what was committed stays, and a repeat goes on from there.
     """
     _refuse_foreign(url)
-    for left in reversed(range(_ATTEMPTS)):
-        try:
-            command.upgrade(configuration(url), "head")
-        except Conflict:
-            if not left:
-                raise
-            time.sleep(_BETWEEN_ATTEMPTS_S)
-        except CommandError as error:
-            raise PersistenceError(f"the migration did not run: {error}") from error
-        else:
-            return
+    try:
+        retried(lambda: command.upgrade(configuration(url), "head"), _LOCKS)
+    except CommandError as error:
+        raise PersistenceError(f"the migration did not run: {error}") from error
 
 
 def configuration(url: str = "") -> Config:

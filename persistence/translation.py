@@ -71,6 +71,7 @@ _PLAIN = {
     "53100": "the database's disk is full",
     "57014": "a statement took longer than DATABASE__STATEMENT_TIMEOUT_MS",
     "55P03": "a lock was not free within DATABASE__LOCK_TIMEOUT_MS",
+    "25P04": "a transaction took longer than DATABASE__TRANSACTION_TIMEOUT_MS",
     "25006": "the database is read-only (a standby?)",
 }
 

@@ -19,6 +19,8 @@ from persistence.row_checks import MOST_COUNTED, RowCheck, row_checks
 from persistence.schema_facts import NO_DEFAULT, NOT_NULL, Demand, Fact, Kind, demands
 from persistence.translation import translated
 
+# PostgreSQL has it from 17 on.
+_NO_TRANSACTION_TIMEOUT = text("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
 TOOK_TOO_LONG = "57014"
 Key = tuple[str, Kind, str]
 
@@ -61,7 +63,8 @@ def prove(engine: Engine, timeout_s: float) -> list[Finding]:
     """
     only_reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(), engine.connect().execution_options(**only_reading) as connection:
-        connection.execute(text(f"SET LOCAL statement_timeout = {int(timeout_s * 1000)}"))
+        connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}"))
+        connection.execute(_NO_TRANSACTION_TIMEOUT)
         found = judge(demands(), read_facts(connection, metadata.tables))
         wrong = {
             f"{one.table}.{one.name}" for one in found if one.kind is Kind.COLUMN and one.verdict is Verdict.FAILED

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SCANS_BY_INDEX = frozenset({"Index Scan", "Index Only Scan"})
+SCANS_BY_INDEX = frozenset({"Index Scan", "Index Only Scan", "Bitmap Index Scan"})
+OF_A_BITMAP = "Bitmap Heap Scan"
+"""Reads the rows that the index scans below it found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,14 @@ class Plan:
     executed_ms: float
 
     @property
-    def by_index(self) -> bool:
-        """Whether every table is read by an index alone."""
-        return bool(self.scans) and all(kind in SCANS_BY_INDEX for kind, _ in self.scans)
+    def indexes(self) -> set[str | None]:
+        """By which indexes the tables are read; None where one is read without."""
+        return {index if kind in SCANS_BY_INDEX else None for kind, index in self.scans if kind != OF_A_BITMAP}
+
+    @property
+    def kinds(self) -> str:
+        """The kinds of its scans, in words."""
+        return ", ".join(kind.lower() for kind, _ in self.scans)
 
     def __str__(self) -> str:
         read = ", ".join(kind if index is None else f"{kind} on {index}" for kind, index in self.scans)

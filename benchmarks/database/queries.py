@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.database.filling import SPAN_DAYS, correlation_of, fill_events
 from benchmarks.database.options import of_database
-from benchmarks.database.plans import explain
+from benchmarks.database.plans import Plan, explain
 from benchmarks.database.server import server
 from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Sample
 from benchmarks.path.servers import connect
@@ -32,27 +32,27 @@ class Query:
 
 QUERIES = (
     Query(
-        "by broker and time, 100 events",
+        "100 events by broker and time",
         f"SELECT * FROM trading_events WHERE broker_namespace = %(broker)s AND {WINDOW}",
         "idx_trading_events_broker_time",
     ),
     Query(
-        "by strategy and time, 100 events",
+        "100 events by strategy and time",
         f"SELECT * FROM trading_events WHERE strategy_id = %(strategy)s AND {WINDOW}",
         "idx_trading_events_strategy_time",
     ),
     Query(
-        "by instrument and time, 100 events",
+        "100 events by instrument and time",
         f"SELECT * FROM trading_events WHERE instrument_token = %(token)s AND {WINDOW}",
         "idx_trading_events_instrument_time",
     ),
     Query(
-        "by correlation id",
+        "events by correlation id",
         "SELECT * FROM trading_events WHERE correlation_id = %(correlation)s ORDER BY event_timestamp",
         "idx_trading_events_correlation",
     ),
     Query(
-        "count of a broker's last minutes",
+        "count of a broker's last events",
         "SELECT count(*) FROM trading_events WHERE broker_namespace = %(broker)s"
         " AND event_timestamp >= now() - %(days)s / 10000 * interval '1 day'",
         "idx_trading_events_broker_time",
@@ -70,11 +70,12 @@ def queries(options: Options) -> list[Measurement]:
         fill_events(url, rows)
         chance = random.Random(rows)
         for query in QUERIES:
-            print(f"database: {query.name}: {_checked(url, query, parameters(chance, rows))}", file=sys.stderr)
+            plan = _checked(url, query, parameters(chance, rows))
+            print(f"database: {query.name}: {plan}", file=sys.stderr)
             with_index, scanned = interleave(
                 options, partial(_ms, url, query, rows, chance, asked), partial(_scanned_ms, url, query, rows, chance)
             )
-            what = f"{rows:,} events {query.name}"
+            what = f"{query.name} of {rows:,} ({plan.kinds})"
             median, scan = quantiles(with_index, 0.5), Sample(scanned)
             found.append(Measurement(f"{what}, p50", "ms", median, scan, None, "sequential scan"))
             found.append(Measurement(f"{what}, p99", "ms", quantiles(with_index, 0.99)))
@@ -118,7 +119,7 @@ def _took_ms(cursor: Any, query: Query, given: dict[str, Any]) -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-def _checked(url: str, query: Query, given: dict[str, Any]) -> str:
+def _checked(url: str, query: Query, given: dict[str, Any]) -> Plan:
     """How the planner answers it.
 
     Raises:
@@ -129,6 +130,6 @@ def _checked(url: str, query: Query, given: dict[str, Any]) -> str:
         plan = explain(connection.cursor(), query.statement, given)
     finally:
         connection.close()
-    if not plan.by_index or {index for _, index in plan.scans} != {query.index}:
+    if plan.indexes != {query.index}:
         raise BenchmarkFailed(f"the query {query.name} is not answered by {query.index}, but by {plan}")
-    return str(plan)
+    return plan

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
 
 from persistence.database import Database, connect_args, open_database
 from persistence.errors import Misconfigured, NotMigrated, Unavailable
+from persistence.unit_of_work import UnitOfWork
 from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.persistence.databases import connected, new_database
@@ -35,6 +37,7 @@ def test_the_session_is_set_up_as_configured(database: Database) -> None:
                 "lock_timeout",
                 "TimeZone",
                 "synchronous_commit",
+                "idle_in_transaction_session_timeout",
             )
         }
 
@@ -44,6 +47,7 @@ def test_the_session_is_set_up_as_configured(database: Database) -> None:
         "lock_timeout": "1s",
         "TimeZone": "UTC",
         "synchronous_commit": "on",
+        "idle_in_transaction_session_timeout": "30s",
     }
 
 
@@ -55,6 +59,88 @@ def test_what_the_url_says_wins() -> None:
     assert "application_name" not in given
     assert "connect_timeout" not in given
     assert given["options"].endswith("-c lock_timeout=7")
+
+
+def test_all_limits_and_keepalives_can_be_set() -> None:
+    settings = DatabaseSettings(
+        connect_timeout_s=1,
+        statement_timeout_ms=2,
+        lock_timeout_ms=3,
+        idle_in_transaction_timeout_ms=4,
+        keepalive_idle_s=5,
+        keepalive_interval_s=6,
+        keepalive_count=7,
+        tcp_user_timeout_ms=8,
+    )
+
+    given = connect_args(normalise_url("postgresql://h/d"), settings, "tests")
+
+    names = ("connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+    assert [given[name] for name in names] == [1, 5, 6, 7, 8]
+    assert given["options"] == (
+        "-c statement_timeout=2 -c lock_timeout=3 -c idle_in_transaction_session_timeout=4 "
+        "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=6 -c tcp_keepalives_count=7 -c timezone=UTC"
+    )
+
+
+@pytest.mark.parametrize(("more", "expected_ms"), [("", 700), ("&options=-c%20transaction_timeout%3D400", 400)])
+def test_a_transaction_is_ended_after_its_time_where_the_server_can(
+    database_url: str, more: str, expected_ms: int
+) -> None:
+    database = open_database(database_url + more, DatabaseSettings(transaction_timeout_ms=700), "tests")
+    try:
+        with database.writer_unit() as unit:
+            limit = unit.connection.execute(
+                text("SELECT setting FROM pg_settings WHERE name = 'transaction_timeout'")
+            ).scalar_one_or_none()
+            if limit is None:
+                assert unit.connection.execute(text("SHOW server_version_num")).scalar_one() < "170000"
+                return
+        assert limit == str(expected_ms)
+        with pytest.raises(Unavailable), database.writer_unit() as unit:
+            unit.connection.execute(text("SELECT pg_sleep(30)"))
+        assert database.ping() > 0
+    finally:
+        database.close()
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_used(database_url: str) -> None:
+    read = normalise_url(database_url)
+    host, port = read.query.get("host") or read.host, read.query.get("port") or read.port
+    both = read.set(host=None, port=None, query={"host": f"127.0.0.1,{host}", "port": f"9,{port}"})
+    url = both.render_as_string(hide_password=False)
+
+    database = open_database(url, DatabaseSettings(), "tests")
+
+    assert connect_args(normalise_url(url), DatabaseSettings(), "tests")["target_session_attrs"] == "read-write"
+    assert "target_session_attrs" not in connect_args(read, DatabaseSettings(), "tests")
+    assert database.ping() > 0
+    database.close()
+
+
+def test_a_read_on_a_connection_that_was_lost_is_repeated_on_a_fresh_one(database: Database, database_url: str) -> None:
+    backends: list[int] = []
+
+    def query(unit: UnitOfWork) -> int:
+        backends.append(int(unit.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()))
+        if len(backends) == 1:
+            with connected(database_url) as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backends[0]})
+        return int(unit.connection.execute(text("SELECT 7")).scalar_one())
+
+    assert database.read(query) == 7
+    assert len(set(backends)) == 2
+
+
+def test_a_read_from_a_database_that_is_away_is_told_at_once() -> None:
+    database = open_database("postgresql://u@127.0.0.1:9/d", DatabaseSettings(), "tests")
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable):
+        database.read(lambda unit: unit.outbox.load(1))
+
+    assert time.monotonic() - began < 5
+    database.close()
 
 
 def test_a_reader_whose_backend_died_gets_a_fresh_connection(database: Database, database_url: str) -> None:
