@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,13 +20,14 @@ from persistence.schema_facts import Kind
 from persistence.verification import Finding, Verdict, prove
 from settings import Settings
 
+OF_A_COLUMN = (Kind.COLUMN, Kind.NULLS, Kind.DEFAULT)
 GROUPS: dict[str, tuple[Kind, ...]] = {
-    "columns": (Kind.COLUMN,),
+    "columns": OF_A_COLUMN,
     "keys": (Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.FOREIGN_KEY, Kind.CHECK),
     "indexes": (Kind.INDEX,),
     "rows": (Kind.ROWS,),
 }
-"""What the table of what passed shows together; nulls and defaults go with their columns."""
+"""What the table of what passed shows together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ def _table(passed: Sequence[Finding]) -> Table:
     for name in dict.fromkeys(one.table for one in passed):
         heading = name
         for group, kinds in GROUPS.items():
-            names = [one.name for one in passed if one.table == name and one.kind in kinds]
+            facts = Counter(one.name for one in passed if one.table == name and one.kind in kinds)
+            # A column is proved when all its facts are.
+            names = [one for one in facts if kinds != OF_A_COLUMN or facts[one] == len(OF_A_COLUMN)]
             if names:
                 table.add_row(heading, group, str(len(names)), _listed(group, names))
                 heading = ""

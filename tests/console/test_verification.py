@@ -56,6 +56,16 @@ def test_failures_come_first_with_their_cures_and_then_notes(command: Command, g
     assert "364 proved, 1 failed" in rest[-1]
 
 
+def test_a_column_is_proved_when_its_type_and_nulls_and_default_are(command: Command, given_url: str) -> None:
+    execute(given_url, "ALTER TABLE trading_sessions ALTER COLUMN user_id DROP NOT NULL")
+
+    result = command(*WORDS)
+
+    assert "failed trading_sessions: nulls user_id is nullable, has to be not null" in result.out
+    (sessions,) = [line.split() for line in result.out.splitlines() if line.startswith("trading_sessions")]
+    assert sessions[:3] == ["trading_sessions", "columns", "7"]
+
+
 def test_a_note_is_no_failure(command: Command, given_url: str) -> None:
     execute(given_url, "CREATE INDEX own ON users (created_at)")
 
