@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks import machine
+from benchmarks.database import options as database_options
 from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Parts
-from benchmarks.path.options import add_arguments
+from benchmarks.path import options as path_options
 from benchmarks.report import RESULTS, Report, show, write
 from benchmarks.rounds import quiet
 
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "actors": "benchmarks.actors.parts",
     "path": "benchmarks.path.parts",
     "service": "benchmarks.service.parts",
+    "database": "benchmarks.database.parts",
 }
 """The module of each benchmark, imported when it is run; its `PARTS` are what it measures, and `read_options`, if it
 has one, makes its options of the command line. The parts in its `SLOW`, if it has one, run only when named."""
@@ -68,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="tiny sizes, to see that it runs: the figures mean nothing"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write here, not to benchmarks/results/NAME.json")
-    add_arguments(parser)
+    for options in (path_options, database_options):
+        options.add_arguments(parser)
     return parser
 
 

@@ -90,7 +90,7 @@ def servers(options: PathOptions) -> Iterator[Servers]:
         BenchmarkFailed: they cannot be started or used, or do not make durable what they confirm.
     """
     with ExitStack() as stack:
-        stack.enter_context(_ending_cleanly())
+        stack.enter_context(ending_cleanly())
         disk = ON_DISK if ON_DISK.is_dir() else None
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-bench-", dir=disk)))
         used = _given(directory) if options.given_servers else _started(directory, stack)
@@ -103,7 +103,7 @@ def servers(options: PathOptions) -> Iterator[Servers]:
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
+def ending_cleanly() -> Iterator[None]:
     """SIGTERM ends the benchmark as Ctrl-C does, so that its directory does not stay behind."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

@@ -1,0 +1,18 @@
+"""The parts of the benchmark `database`, in the order they run."""
+
+from __future__ import annotations
+
+from benchmarks.database.events import events
+from benchmarks.database.options import read
+from benchmarks.database.snapshots import snapshots
+from benchmarks.measurement import Parts
+
+PARTS: Parts = {
+    "snapshots": snapshots,
+    "events": events,
+}
+
+SLOW: frozenset[str] = frozenset()
+"""Those that run only when they are named."""
+
+read_options = read
