@@ -50,6 +50,17 @@ class TestTheCommand:
         assert len({one["what"] for one in document["measurements"]}) == len(document["measurements"])
         assert "the figures mean nothing" in ended.stdout
 
+    def test_every_part_of_the_database_is_measured_beside_a_peer(self, tmp_path: Path) -> None:
+        path = tmp_path / "figures.json"
+        command = [sys.executable, "-m", "benchmarks", "database", "--quick", "--rounds", "1", "--json", str(path)]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 0, ended.stderr
+        document = json.loads(path.read_text())
+        measured = document["measurements"]
+        assert {"snapshots", "events", "queries"} <= set(document["parts"])
+        assert [one["what"] for one in measured if one["peer"] is None and not one["what"].endswith("p99")] == []
+        assert len({one["what"] for one in measured}) == len(measured)
+
     @pytest.mark.parametrize("part", ["poison", "flood", "large", "backlog", "soak", "outage"])
     def test_a_part_on_bad_input_or_memory_is_measured(self, part: str, tmp_path: Path) -> None:
         path = tmp_path / "figures.json"
@@ -91,6 +102,7 @@ class TestTheCommand:
             (["path", "--backlog", "0"], "--backlog"),
             (["path", "--soak", "0"], "--soak"),
             (["path", "--outage", "nan"], "--outage"),
+            (["database", "--rows", "0"], "--rows"),
             (["actors", "--json", str(ROOT / "setup.cfg" / "figures.json")], "cannot write to"),
         ],
     )

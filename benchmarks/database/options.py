@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.measurement import Options
 
-ROWS, QUICK_ROWS = 10_000_000, 20_000
+ROWS, QUICK_ROWS = 10_000_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)

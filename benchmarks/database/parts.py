@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from benchmarks.database.events import events
 from benchmarks.database.options import read
+from benchmarks.database.queries import queries
 from benchmarks.database.snapshots import snapshots
 from benchmarks.measurement import Parts
 
 PARTS: Parts = {
     "snapshots": snapshots,
     "events": events,
+    "queries": queries,
 }
 
 SLOW: frozenset[str] = frozenset()
