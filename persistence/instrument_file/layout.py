@@ -13,6 +13,7 @@ KITE = tuple(FIELDS)
 SHORT = ("instrument_token", "tradingsymbol", "name", "exchange")
 NEEDED = frozenset(SHORT)
 LONGEST_LINE = 65_536
+_FORBIDDEN = {"\0": "NUL character", "\r": "carriage return"}
 
 
 class UnusableFile(Poison):
@@ -61,7 +62,7 @@ def split(line: bytes) -> list[str]:
     """The values of a line.
 
     Raises:
-        BadRow: it is too long, no UTF-8, or its quotes do not close.
+        BadRow: it is too long, no UTF-8, has NUL or line ends within it, or its quotes do not close.
     """
     if len(line) > LONGEST_LINE:
         raise BadRow(f"is longer than {LONGEST_LINE} bytes")
@@ -69,8 +70,9 @@ def split(line: bytes) -> list[str]:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRow(f"is not UTF-8: byte {line[error.start]:#04x} at column {error.start + 1}") from None
-    if "\0" in text:
-        raise BadRow(f"has a NUL character at column {text.index(chr(0)) + 1}")
+    for sign, name in _FORBIDDEN.items():
+        if sign in text:
+            raise BadRow(f"has a {name} at column {text.index(sign) + 1}")
     try:
         return next(csv.reader([text], strict=True))
     except csv.Error:
