@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from persistence.catalogue import Loaded, LoadOrder, load
+from persistence.catalogue import Loaded, LoadOrder, OnMerged, load
 from persistence.database import Database
 from persistence.instrument_file.screening import Screening
 from persistence.instrument_file.source import Source, open_source
@@ -35,8 +35,14 @@ def refusals(data: bytes) -> list[tuple[int, str]]:
     return [(one.line, one.reason) for one in screened(data)[0].refusals]
 
 
-def load_bytes(database: Database, data: bytes, order: LoadOrder | None = None, name: str = "test.csv") -> Loaded:
-    return load(database, Screening(Source(io.BytesIO(data), name)), order or LoadOrder())
+def load_bytes(
+    database: Database,
+    data: bytes,
+    order: LoadOrder | None = None,
+    name: str = "test.csv",
+    on_merged: OnMerged = lambda *_: None,
+) -> Loaded:
+    return load(database, Screening(Source(io.BytesIO(data), name)), order or LoadOrder(), on_merged)
 
 
 def load_path(database: Database, path: Path, order: LoadOrder | None = None) -> Loaded:
