@@ -18,12 +18,12 @@ from console.database import opened
 from console.dlq import printable
 from console.failure import FAILED, OK, USAGE, Failure
 from console.output import plain_table, screen, write_json
-from persistence.catalogue import Loaded, LoadOrder, LoadRefused
-from persistence.catalogue import load as load_file
 from persistence.database import Database
 from persistence.instrument_file.layout import UnusableFile
 from persistence.instrument_file.screening import Screening
 from persistence.instrument_file.source import Source, open_source
+from persistence.instrument_load import Loaded, LoadOrder, LoadRefused
+from persistence.instrument_load import load as load_file
 from persistence.records import InstrumentRecord
 from settings import Settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.database.events import events
+from benchmarks.database.instruments import instruments
 from benchmarks.database.options import read
 from benchmarks.database.queries import queries
 from benchmarks.database.snapshots import snapshots
@@ -12,6 +13,7 @@ PARTS: Parts = {
     "snapshots": snapshots,
     "events": events,
     "queries": queries,
+    "instruments": instruments,
 }
 
 SLOW: frozenset[str] = frozenset()

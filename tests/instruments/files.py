@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from persistence.catalogue import Loaded, LoadOrder, OnMerged, load
 from persistence.database import Database
 from persistence.instrument_file.screening import Screening
 from persistence.instrument_file.source import Source, open_source
+from persistence.instrument_load import Loaded, LoadOrder, OnMerged, load
 
 KITE = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from benchmarks.database import dump as generated
-from persistence.catalogue import LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused
 from persistence.database import Database
 from persistence.errors import Unavailable
 from persistence.instrument_file.layout import UnusableFile
+from persistence.instrument_load import LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused
 from tests.conftest import execute
 from tests.instruments.files import INFY, OPTION, RELIANCE, dump, load_bytes, load_path
 from tests.persistence.databases import connected
