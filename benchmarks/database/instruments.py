@@ -70,9 +70,9 @@ def instruments(options: Options) -> list[Measurement]:
     count = options.size(120_000, 2_000)
     sides = {
         "ours": _by_command,
-        "upsert by row": _by_row,
-        "SQLAlchemy values(list) by 1,000": _by_core,
-        "psql \\copy, INSERT .. SELECT": _by_psql,
+        "by row": _by_row,
+        "values(list)": _by_core,
+        "psql": _by_psql,
     }
     with server() as used, tempfile.TemporaryDirectory(prefix="panda-bench-") as directory:
         url, path = used.new_database(), dump.write(Path(directory) / "instruments.csv", count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.database.beside import beside
 from benchmarks.database.events import events
 from benchmarks.database.instruments import instruments
 from benchmarks.database.options import read
@@ -14,9 +15,10 @@ PARTS: Parts = {
     "events": events,
     "queries": queries,
     "instruments": instruments,
+    "instruments-beside": beside,
 }
 
-SLOW: frozenset[str] = frozenset()
+SLOW = frozenset({"instruments-beside"})
 """Those that run only when they are named."""
 
 read_options = read
