@@ -106,6 +106,7 @@ def test_bad_lines_are_told_and_the_rest_is_loaded(command: Command, own_databas
         (dump(INFY.replace("408065", "4080650000")), 1, "no line of it is a valid row"),
         (dump(INFY.replace("INFOSYS", "\0")), 1, "no line of it is a valid row"),
     ],
+    ids=["empty", "header", "UTF-16", "its mark alone", "huge line", "cut archive", "token beyond 32 bits", "NUL"],
 )
 def test_what_cannot_be_loaded_says_why_and_changes_nothing(
     command: Command, own_database: str, data: bytes, code: int, problem: str

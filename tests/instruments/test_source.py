@@ -80,6 +80,7 @@ def test_gzip_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path) -> None:
         ("a,b\n".encode("utf-16"), "is UTF-16"),
         (b"PK\x03\x04....", "is ZIP"),
     ],
+    ids=["cut", "wrong sum", "more behind it", "cut header", "UTF-16", "ZIP"],
 )
 def test_what_cannot_be_read_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(UnusableFile, match=reason):
