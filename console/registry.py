@@ -32,7 +32,7 @@ def subscribe(settings: Settings, which: str, priority: int | None, notes: str |
     with opened(settings) as database, database.writer_unit() as work:
         instrument = _one(which, _instruments(work, which))
         try:
-            entry = work.registry.subscribe(instrument, getpass.getuser()[:100], priority, notes)
+            entry = work.registry.subscribe(instrument, _user(), priority, notes)
         except Poison as error:
             raise Failure(f"{which}: {error}", FAILED) from None
         work.commit()
@@ -78,6 +78,14 @@ def show_all(settings: Settings, *, ended: bool, as_json: bool) -> int:
 
 
 _FIGURES = frozenset({"priority", "token"})
+
+
+def _user() -> str:
+    """Who does this; a user without an entry has no name."""
+    try:
+        return getpass.getuser()[:100]
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _check(which: str) -> None:

@@ -242,7 +242,7 @@ def test_readers_and_the_registry_are_not_locked_out_while_a_load_runs(database:
 
 REGISTER = """
     SET lock_timeout = '1s';
-    INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange) VALUES (738561, 'RELIANCE', 'NSE')
+    INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange) VALUES (408065, 'INFY', 'NSE')
 """
 
 
