@@ -38,8 +38,8 @@ COLUMNS = tuple(FIELDS)
 MERGED = tuple(name for name in COLUMNS if name != "instrument_token")
 BATCH = 1_000
 SHARE = 12
-"""The peer that commits each row loads so small a part of the file, as it takes minutes for all of it; that its table is
-smaller is to its favour."""
+"""The peer that commits each row takes minutes for the whole file, and loads so small a part of it; its table stays
+smaller, which is to its favour."""
 MIB = 1 << 20
 BY_ROW = f"""
     INSERT INTO instruments ({", ".join(COLUMNS)}, is_active)
