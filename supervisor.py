@@ -43,7 +43,9 @@ import orjson
 import structlog
 
 from actors.auth import AuthActor
+from actors.brokers.protocol import ReadsInstruments
 from actors.brokers.registry import find_broker
+from actors.catalogue import Catalogue
 from actors.checks import checks
 from actors.control import ControlActor
 from actors.database.actor import DatabaseActor
@@ -116,10 +118,16 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
             context, database, embedded=embedded, node=servers.node, incarnation=incarnation, migrate=migrate
         )
 
+    def trading(context: Context, name: str) -> TradingActor:
+        broker, catalogue = find_broker(name)(settings), Catalogue(database)
+        if isinstance(broker, ReadsInstruments):
+            broker.use_instruments(catalogue)
+        return TradingActor(context, broker, settings.paper_trading.starting_cash, catalogue.forget)
+
     def trader(broker: str) -> ChildSpec:
         return ChildSpec(
             f"trading.{broker}",
-            lambda context: TradingActor(context, find_broker(broker)(settings), settings.paper_trading.starting_cash),
+            lambda context: trading(context, broker),
             intensity=5,
             give_up=GiveUp.PARK,
             start_failure=GiveUp.PARK,

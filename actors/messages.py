@@ -370,6 +370,11 @@ class SessionsStored:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogueLoaded:
+    """The catalogue of instruments was loaded anew: what is remembered of it may be outdated."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxBatch:
     """The messages of one commit, kept in one row until all are published."""
 

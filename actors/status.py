@@ -158,6 +158,7 @@ _NO_DATABASE: dict[str, Any] = {
     "commits": 0,
     "rows": 0,
     "error": None,
+    "instruments": {"active": 0, "total": 0, "loaded_at": None, "source_file": None},
 }
 _NO_NATS: dict[str, Any] = {"state": "starting", "url": None, "embedded": None, "streams": {}, "error": None}
 

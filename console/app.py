@@ -16,7 +16,7 @@ from typing import Annotated, cast
 import typer
 
 from console.arguments import Child, Json, help_without_command, settings_of
-from console.commands import database, dlq, sessions
+from console.commands import database, dlq, instruments, sessions
 from console.failure import FAILED, INTERRUPTED, MISCONFIGURED, OK, USAGE, Failure
 from settings import SettingsError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(database.app, name="db")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(instruments.app, name="instruments")
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", metavar="FILE", help="Read settings from here instead of .env.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.markup import escape
@@ -11,7 +11,7 @@ from rich.markup import escape
 from console.failure import MISCONFIGURED, OK, TRY_AGAIN, UNAVAILABLE, Failure
 from console.operator_socket import OperatorSocket
 from console.output import screen
-from persistence.database import open_database
+from persistence.database import Database, open_database
 from persistence.embedded import EmbeddedPostgres
 from persistence.errors import Conflict, NotMigrated, PersistenceError, Unavailable
 from persistence.migration import current, differences, heads, verify
@@ -56,8 +56,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
             with _url(settings) as url:
                 return act(url)
         except StateDirectoryInUse:
-            status = OperatorSocket(settings.socket_path).get("status")
-            return act(running_url(settings.state_dir, status["database"]["url"]))
+            return act(_daemons_url(settings))
 
 
 def running_url(state_dir: Path, shown_url: str) -> str:
@@ -68,6 +67,28 @@ def running_url(state_dir: Path, shown_url: str) -> str:
     """
     password = (state_dir / "postgres" / "password").read_text(encoding="ascii").strip()
     return shown_url.replace(":***@", f":{password}@", 1)
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The database at head, for a command that works on it directly, beside a running daemon or without one.
+
+    An embedded database is that of the running daemon; without one its server is started, and brought to head.
+
+    Raises:
+        Failure: for what goes wrong here and in the block.
+    """
+    with failures(), ExitStack() as stack:
+        try:
+            url = stack.enter_context(_url(settings))
+            if settings.database.embedded and settings.database.migrates_at_start:
+                migrate(url)
+        except StateDirectoryInUse:
+            url = _daemons_url(settings)
+        database = open_database(url, settings.database, "console")
+        stack.callback(database.close)
+        database.check_schema()
+        yield database
 
 
 def _check(url: str, settings: DatabaseSettings) -> int:
@@ -95,6 +116,13 @@ def _url(settings: Settings) -> Iterator[str]:
         return
     with StateDirectory(settings.state_dir), EmbeddedPostgres(settings.state_dir / "postgres") as server:
         yield server.url
+
+
+def _daemons_url(settings: Settings) -> str:
+    shown = OperatorSocket(settings.socket_path).get("status")["database"]["url"]
+    if shown is None:
+        raise Failure("the daemon is still starting its database; try again", TRY_AGAIN)
+    return running_url(settings.state_dir, shown)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from console.dlq import printable
 from console.output import WIDE, between_s, coloured, duration, money, plain_table, short
 
 
@@ -124,6 +125,8 @@ def _servers(database: Mapping[str, Any], nats: Mapping[str, Any]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("PostgreSQL", coloured(str(database.get("state", "starting"))), escape(_database(database)))
+    if instruments := database.get("instruments"):
+        table.add_row("instruments", str(instruments["active"]), escape(_catalogue(instruments)))
     table.add_row("NATS", coloured(str(nats.get("state", "starting"))), escape(_nats(nats)))
     return table
 
@@ -139,6 +142,14 @@ def _database(database: Mapping[str, Any]) -> str:
         f"{database.get('rows', 0)} rows",
     ]
     return "; ".join([*facts, *_reason(database)])
+
+
+def _catalogue(instruments: Mapping[str, Any]) -> str:
+    whole = f"active of {instruments['total']}"
+    if not instruments["loaded_at"]:
+        return whole if instruments["total"] else f"{whole}; load them with `alpha-panda instruments load FILE`"
+    loaded_at = instruments["loaded_at"][:16].replace("T", " ")
+    return f"{whole}; loaded {loaded_at}Z from {printable(str(instruments['source_file']))}"
 
 
 def _nats(nats: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 PATIENCE_S = 5.0
 """How much longer than its statement timeout the server is waited for."""
 _KNOWS_TRANSACTION_TIMEOUT = 170_000
+UNLIMITED_TRANSACTION = text("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
+"""For work that takes long: no limit on this transaction as a whole, where the server knows one."""
 
 
 def open_database(url: str, settings: DatabaseSettings, role: str, cipher: TokenCipher | None = None) -> Database:

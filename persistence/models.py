@@ -1,6 +1,6 @@
 """The tables at the newest revision, named as PostgreSQL itself would name their parts.
 
-The first seven belong to Alpha Panda and keep its columns and index names; the last four are the runtime's
+The first seven belong to Alpha Panda and keep its columns and index names; the last five are the runtime's
 own. The migrations lead here step by step, and a test holds the two equal.
 """
 
@@ -21,6 +21,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    column,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -152,6 +154,16 @@ instruments = Table(
     Index("idx_instruments_expiry", "expiry"),
     Index("idx_instruments_active", "is_active"),
     Index("idx_instruments_updated", "updated_at"),
+    Index(
+        "idx_instruments_symbol_prefix",
+        func.upper(column("tradingsymbol", String)).label("symbol"),
+        postgresql_ops={"symbol": "text_pattern_ops"},
+    ),
+    Index(
+        "idx_instruments_name_prefix",
+        func.upper(column("name", String)).label("title"),
+        postgresql_ops={"title": "text_pattern_ops"},
+    ),
 )
 
 instrument_registry = Table(
@@ -176,6 +188,20 @@ instrument_registry = Table(
     Index("idx_registry_priority", "priority"),
     Index("idx_registry_symbol", "tradingsymbol"),
     Index("idx_registry_added", "added_at"),
+)
+
+instrument_loads = Table(
+    "instrument_loads",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("loaded_at", _instant, nullable=False, server_default=_now()),
+    Column("source_file", String(255), nullable=False),
+    Column("listed", Integer, nullable=False),
+    Column("inserted", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("deactivated", Integer, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
 )
 
 inbox = Table(

@@ -114,3 +114,59 @@ class DeadLetterRecord:
     """When its stream took it; None for letters of before this was noted."""
     replays: int = 0
     replayed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentRecord:
+    """What the catalogue holds of an instrument. `expiry` is of the exchanges' calendar, and has no zone."""
+
+    instrument_token: int
+    exchange_token: int
+    tradingsymbol: str
+    name: str
+    exchange: str
+    segment: str | None
+    instrument_type: str | None
+    last_price: Decimal | None
+    tick_size: Decimal | None
+    lot_size: int | None
+    expiry: datetime | None
+    strike: Decimal | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentCounts:
+    """How many instruments there are, and how many of them are active."""
+
+    active: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRecord:
+    """One load of the catalogue, and how many instruments there were after it; `id` grows with every load."""
+
+    id: int
+    loaded_at: datetime
+    source_file: str
+    listed: int
+    inserted: int
+    changed: int
+    deactivated: int
+    active: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRecord:
+    """An instrument in the registry; those with a lower priority come first."""
+
+    instrument_token: int
+    tradingsymbol: str
+    exchange: str
+    is_subscribed: bool
+    priority: int
+    added_at: datetime | None
+    added_by: str | None
+    notes: str | None

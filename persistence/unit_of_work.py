@@ -11,9 +11,11 @@ from persistence.errors import Unavailable
 from persistence.repositories.dead_letters import DeadLetterRepository
 from persistence.repositories.events import EventRepository
 from persistence.repositories.inbox import InboxRepository
+from persistence.repositories.instruments import InstrumentRepository
 from persistence.repositories.leases import LeaseRepository
 from persistence.repositories.outbox import OutboxRepository
 from persistence.repositories.portfolios import PortfolioRepository
+from persistence.repositories.registry import RegistryRepository
 from persistence.repositories.sessions import SessionRepository
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translate, translated
@@ -34,6 +36,8 @@ class UnitOfWork:
     sessions: SessionRepository
     dead_letters: DeadLetterRepository
     leases: LeaseRepository
+    instruments: InstrumentRepository
+    registry: RegistryRepository
 
     def __init__(self, engine: Engine, cipher: TokenCipher | None = None) -> None:
         self._engine = engine
@@ -51,6 +55,8 @@ class UnitOfWork:
         self.sessions = SessionRepository(connection, self._cipher)
         self.dead_letters = DeadLetterRepository(connection)
         self.leases = LeaseRepository(connection)
+        self.instruments = InstrumentRepository(connection)
+        self.registry = RegistryRepository(connection)
         return self
 
     @property

@@ -13,6 +13,7 @@ from enum import Enum
 from sqlalchemy import Connection, Engine, text
 
 from persistence.catalogue import read_facts
+from persistence.database import UNLIMITED_TRANSACTION
 from persistence.errors import Unavailable
 from persistence.models import metadata
 from persistence.row_checks import MOST_COUNTED, RowCheck, row_checks
@@ -20,7 +21,6 @@ from persistence.schema_facts import NO_DEFAULT, NOT_NULL, Demand, Fact, Kind, d
 from persistence.translation import translated
 
 # PostgreSQL has it from 17 on.
-_NO_TRANSACTION_TIMEOUT = text("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'")
 TOOK_TOO_LONG = "57014"
 Key = tuple[str, Kind, str]
 
@@ -64,7 +64,7 @@ def prove(engine: Engine, timeout_s: float) -> list[Finding]:
     only_reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(), engine.connect().execution_options(**only_reading) as connection:
         connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}"))
-        connection.execute(_NO_TRANSACTION_TIMEOUT)
+        connection.execute(UNLIMITED_TRANSACTION)
         found = judge(demands(), read_facts(connection, metadata.tables))
         wrong = {
             f"{one.table}.{one.name}" for one in found if one.kind is Kind.COLUMN and one.verdict is Verdict.FAILED

@@ -7,10 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from actors.instruments import Instrument, Instruments, ReadsInstruments
 from actors.trading.orders import Execution, Signal
 from settings import Settings
 
-__all__ = ["Broker", "BrokerFactory", "Execution"]
+__all__ = ["Broker", "BrokerFactory", "Execution", "Instrument", "Instruments", "ReadsInstruments"]
 
 
 class Broker(Protocol):
@@ -21,7 +22,8 @@ class Broker(Protocol):
 
     This is all a simulated broker needs, whose outcome is known at once. A live adapter adds what an outcome
     that arrives later needs: a session, order updates, cancelling, and the broker's own orders and positions
-    to reconcile.
+    to reconcile. An adapter that needs more of an instrument than its token has `use_instruments` besides, of
+    `ReadsInstruments`.
     """
 
     @property

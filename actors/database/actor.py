@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from actors.database.announcement import Announcer
 from actors.database.batch import take_units
+from actors.database.catalogue import CatalogueWatch
 from actors.database.committing import Committing
 from actors.database.housekeeping import Housekeeping
 from actors.database.leases import Leases
@@ -23,6 +24,7 @@ from actors.messages import (
     BooksHeld,
     BooksInvalidated,
     BooksOpened,
+    CatalogueLoaded,
     Committed,
     CommitUnit,
     GetOutbox,
@@ -52,7 +54,8 @@ class DatabaseActor(ServiceActor):
 
     Owns: the one writing connection, the tokens of open books, the leases of this process.
     Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`.
-    Sends: `Committed` to the gateway, `UnitsCommitted` and `BooksInvalidated` to the brokers, `SessionsStored` to auth.
+    Sends: `Committed` to the gateway, `UnitsCommitted`, `BooksInvalidated` and `CatalogueLoaded` to the brokers,
+    `SessionsStored` to auth.
     On failure: restarted; every broker is told to open its books again. While the server is away it parks: the batch
     in hand is kept, the mailbox is suspended, and the same batch is tried again, so the inbox settles what an
     ambiguous COMMIT did.
@@ -78,6 +81,7 @@ class DatabaseActor(ServiceActor):
         self._tally = Tally()
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._outbox = Outbox(database, context.clock)
+        self._catalogue = CatalogueWatch(database)
         self._publication = Publication(database, context.directory, self._outbox, self._leases)
         self._parking = parking = Parking(context, self.log, self._publish)
         self._announcer = Announcer(context.directory, self._leases, self._outbox)
@@ -107,6 +111,7 @@ class DatabaseActor(ServiceActor):
             self._schema = heads()
             with self._database.read_unit() as work:
                 self._tally.dead_letters = work.dead_letters.count()
+            self._catalogue.begin()
         except Unavailable as error:
             raise StartRefused(str(error), exit_code=69, retryable=True) from error
         except (NotMigrated, Misconfigured) as error:
@@ -254,6 +259,19 @@ class DatabaseActor(ServiceActor):
         if lost:
             self.log.error("lease lost", brokers=lost)
             self._announcer.close_books(lost)
+        self._look_at_catalogue()
+
+    def _look_at_catalogue(self) -> None:
+        try:
+            loaded = self._catalogue.look()
+        except (Unavailable, Conflict) as error:
+            self._parking.park([], error)
+            return
+        if loaded:
+            self.log.info("instruments loaded", **self._catalogue.state.as_status())
+            self._publish()
+            for handle in self.context.directory.named("trading."):
+                handle.tell_control(CatalogueLoaded())
 
     def _publish(self) -> None:
         self.context.publish(
@@ -269,5 +287,6 @@ class DatabaseActor(ServiceActor):
                 self._tally.events,
                 self._tally.dead_letters,
                 self._leases.tenures,
+                self._catalogue.state,
             )
         )

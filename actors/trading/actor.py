@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from actors.messages import (
     BooksOpened,
     BrokerClosed,
     BrokerOpened,
+    CatalogueLoaded,
     CommitUnit,
     CrashedOn,
     Delivery,
@@ -73,15 +75,23 @@ class TradingActor(ServiceActor):
     """One broker.
 
     Owns: its portfolios and last prices, and the signals it has decided that are not yet durable.
-    Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`.
+    Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`,
+    `CatalogueLoaded`.
     Sends: `CommitUnit` and `OpenBooks` to the database, `BrokerOpened` and `BrokerClosed` to the gateway.
     On failure: restarted from the database. Units it had sent are committed before its successor reads, as both go
     through the writer's mailbox; a signal that crashed it is the first that its successor handles, and given up if that
     crashes too.
     """
 
-    def __init__(self, context: Context, broker: Broker, starting_cash: Decimal) -> None:
+    def __init__(
+        self,
+        context: Context,
+        broker: Broker,
+        starting_cash: Decimal,
+        forget_instruments: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(context)
+        self._forget_instruments = forget_instruments or (lambda: None)
         self._broker = broker
         self._starting_cash = starting_cash
         self._portfolios: dict[str, Portfolio] = {}
@@ -106,6 +116,7 @@ class TradingActor(ServiceActor):
                 BooksInvalidated: self._invalidated,
                 UnitsCommitted: self._settled,
                 ReopenBooks: lambda _: self._open_books(),
+                CatalogueLoaded: lambda _: self._forget_instruments(),
             }
         )
 

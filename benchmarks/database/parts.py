@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.database.beside import beside
 from benchmarks.database.events import events
+from benchmarks.database.instruments import instruments
 from benchmarks.database.options import read
 from benchmarks.database.queries import queries
 from benchmarks.database.snapshots import snapshots
@@ -12,9 +14,11 @@ PARTS: Parts = {
     "snapshots": snapshots,
     "events": events,
     "queries": queries,
+    "instruments": instruments,
+    "instruments-beside": beside,
 }
 
-SLOW: frozenset[str] = frozenset()
+SLOW: frozenset[str] = frozenset({"instruments-beside"})
 """Those that run only when they are named."""
 
 read_options = read

@@ -1,0 +1,257 @@
+"""Loading a file of instruments into the catalogue: one transaction, set by set, beside a daemon that trades.
+
+The valid lines go by COPY into a temporary table; what is new or differs is found there by one join and merged portion
+by portion in the order of the key. A row that is as it was is not written, not even locked.
+"""
+
+# ruff: noqa: S608 - names come from the models, values travel as parameters
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg2
+import psycopg2.extensions
+from sqlalchemy import Connection, create_mock_engine, insert, text
+
+from persistence import models
+from persistence.database import UNLIMITED_TRANSACTION, Database
+from persistence.errors import Conflict, PersistenceError
+from persistence.instrument_file.screening import Screening
+from persistence.records import InstrumentCounts, LoadRecord
+from persistence.unit_of_work import UnitOfWork
+
+STATEMENT_TIMEOUT_S = 600
+"""Of one statement: COPY waits for a pipe to be written."""
+LOCK_TIMEOUT_S = 10
+LOCK_KEY = 0x63617461
+"""Of the advisory lock that lets one load run at a time."""
+PORTION_PAGES = 64
+"""Pages of the temporary table that are merged at once: about 3,000 rows."""
+LEAST_SHARE = 0.5
+"""With `full`, the share of the active instruments that a file must list, unless it is agreed otherwise."""
+SOURCE_CHARACTERS = 255
+
+_dialect = create_mock_engine("postgresql+psycopg2://", lambda *_: None).dialect
+
+
+class LoadRefused(PersistenceError):
+    """The load was not done, to protect the catalogue; nothing was changed."""
+
+
+class AnotherLoad(Conflict):
+    """Another load is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOrder:
+    """What is asked for besides the file.
+
+    Args:
+        full: the file lists all there is: active instruments that it does not list become inactive.
+        strict: refuse a file with lines that are no rows.
+        agreed: whatever `full` would do is meant.
+    """
+
+    full: bool = False
+    strict: bool = False
+    agreed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did: `duplicates` are rows that a later one of the same file replaced."""
+
+    record: LoadRecord
+    duplicates: int
+
+
+OnMerged = Callable[[int, int], None]
+"""Told how many rows of how many are merged, after each portion."""
+
+
+def load(database: Database, screening: Screening, order: LoadOrder, on_merged: OnMerged = lambda *_: None) -> Loaded:
+    """Load the file; all of it counts after the COMMIT, or nothing.
+
+    Raises:
+        LoadRefused: no line of it is a row, or `order` refuses what it would do.
+        UnusableFile: it cannot be read to its end.
+        PersistenceError: the database's failures, by class.
+    """
+    with database.writer_unit() as work:
+        catalogue = _Catalogue(work, screening)
+        catalogue.begin()
+        catalogue.copy_lines()
+        _check_lines(screening, order)
+        duplicates = catalogue.find_changes()
+        if order.full:
+            _check_full(screening, order, catalogue.listed, work.instruments.counts())
+        catalogue.merge(on_merged)
+        deactivated = catalogue.deactivate_unlisted() if order.full else 0
+        work.registry.follow_catalogue()
+        record = catalogue.note(deactivated)
+        work.commit()
+    return Loaded(record, duplicates)
+
+
+def _check_lines(screening: Screening, order: LoadOrder) -> None:
+    if not screening.rows:
+        raise LoadRefused(f"{screening.name}: no line of it is a valid row; nothing was changed")
+    if order.strict and screening.refused:
+        raise LoadRefused(
+            f"{screening.name}: {screening.refused} of its lines are no valid rows; nothing was changed (--strict)"
+        )
+
+
+def _check_full(screening: Screening, order: LoadOrder, listed: int, before: InstrumentCounts) -> None:
+    if order.agreed:
+        return
+    if listed < before.active * LEAST_SHARE:
+        raise LoadRefused(
+            f"{screening.name} lists {listed} instruments, while {before.active} are active: --full would deactivate"
+            " most of the market; nothing was changed, give --yes if that is meant"
+        )
+    if screening.unknown:
+        raise LoadRefused(
+            f"{screening.name}: {screening.unknown} invalid lines do not tell their instrument, and --full would"
+            " deactivate it; nothing was changed, correct them, or give --yes"
+        )
+
+
+class _Catalogue:
+    """The statements of one load, in the order of its methods."""
+
+    def __init__(self, work: UnitOfWork, screening: Screening) -> None:
+        self._work = work
+        self._screening = screening
+        self._columns = screening.layout.columns
+        self._merged = tuple(dict.fromkeys((*self._columns, "exchange_token")))
+        self.listed = 0
+        self._new = 0
+        self._changed = 0
+
+    @property
+    def _connection(self) -> Connection:
+        return self._work.connection
+
+    def begin(self) -> None:
+        """Set the transaction's limits, and let no other load in.
+
+        Raises:
+            AnotherLoad: one is running.
+        """
+        self._connection.execute(UNLIMITED_TRANSACTION)
+        for name, seconds in (("statement_timeout", STATEMENT_TIMEOUT_S), ("lock_timeout", LOCK_TIMEOUT_S)):
+            self._connection.execute(text(f"SET LOCAL {name} = '{seconds}s'"))
+        free = self._connection.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK_KEY})")).scalar_one()
+        if not free:
+            raise AnotherLoad("another load of instruments is running: wait until it has ended")
+
+    def copy_lines(self) -> None:
+        """Have the server read the valid lines."""
+        typed = ", ".join(f"{name} {_sql_type(name)}" for name in self._columns)
+        self._connection.execute(text(f"CREATE TEMP TABLE instrument_lines ({typed}) ON COMMIT DROP"))
+        driver = cast("psycopg2.extensions.connection", self._connection.connection.driver_connection)
+        copy = f"COPY instrument_lines ({', '.join(self._columns)}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (name))"
+        try:
+            with closing(driver.cursor()) as cursor:
+                cursor.copy_expert(copy, cast("Any", self._screening))
+        except psycopg2.Error:
+            if self._screening.error is not None:  # the driver reports it as one of its own
+                raise self._screening.error from None
+            raise
+
+    def find_changes(self) -> int:
+        """Set apart the rows that are new or differ, by token; returns how many lines were duplicates.
+
+        Of several lines of one instrument the last counts: the server keeps lines in the order in which they came.
+        """
+        values = ", ".join(f"{self._value(name)} AS {name}" for name in self._merged)
+        new = ", ".join(f"line.{name}" for name in self._columns)
+        old = ", ".join(f"known.{name}" for name in self._columns)
+        self._connection.execute(
+            text("""
+                CREATE TEMP TABLE listed_instruments ON COMMIT DROP AS
+                SELECT DISTINCT ON (instrument_token) * FROM instrument_lines ORDER BY instrument_token, ctid DESC
+            """)
+        )
+        self._connection.execute(
+            text(f"""
+                CREATE TEMP TABLE instrument_changes ON COMMIT DROP AS
+                SELECT {values}, known.instrument_token IS NULL AS is_new
+                  FROM listed_instruments AS line LEFT JOIN instruments AS known USING (instrument_token)
+                 WHERE known.instrument_token IS NULL OR known.is_active IS NOT TRUE
+                    OR ({new}) IS DISTINCT FROM ({old})
+                 ORDER BY instrument_token
+            """)
+        )
+        counts = """
+            SELECT (SELECT count(*) FROM listed_instruments), count(*) FILTER (WHERE is_new),
+                   count(*) FILTER (WHERE NOT is_new) FROM instrument_changes
+        """
+        self.listed, self._new, self._changed = self._connection.execute(text(counts)).one()
+        return self._screening.rows - self.listed
+
+    def _value(self, name: str) -> str:
+        """Of a column in the merged row. Kite's instrument tokens hold the exchange's above their last byte."""
+        if name in self._columns:
+            return f"line.{name}"
+        return "COALESCE(known.exchange_token, line.instrument_token >> 8)"
+
+    def merge(self, on_merged: OnMerged) -> None:
+        """Write the changes, a portion at a time, so that the log of the server does not swell at once."""
+        names = ", ".join(self._merged)
+        settings = ", ".join(f"{name} = excluded.{name}" for name in self._merged if name != "instrument_token")
+        statement = text(f"""
+            INSERT INTO instruments ({names}, is_active, source_file)
+            SELECT {names}, true, :source FROM instrument_changes
+             WHERE ctid >= CAST(:first AS tid) AND ctid < CAST(:beyond AS tid) ORDER BY instrument_token
+            ON CONFLICT (instrument_token) DO UPDATE
+               SET {settings}, is_active = true, source_file = excluded.source_file, updated_at = now()
+        """)
+        size = "SELECT pg_relation_size('instrument_changes') / CAST(current_setting('block_size') AS integer)"
+        pages, done = self._connection.execute(text(size)).scalar_one(), 0
+        for page in range(0, pages, PORTION_PAGES):
+            portion = {"first": f"({page},0)", "beyond": f"({page + PORTION_PAGES},0)", "source": self._source}
+            done += self._connection.execute(statement, portion).rowcount
+            on_merged(done, self._new + self._changed)
+
+    def deactivate_unlisted(self) -> int:
+        """Mark what the file does not list as inactive, but for instruments of refused lines; returns how many."""
+        unlisted = text("""
+            UPDATE instruments SET is_active = false, updated_at = now()
+             WHERE instrument_token IN (
+                   SELECT instrument_token FROM instruments AS known
+                    WHERE is_active IS DISTINCT FROM false AND instrument_token <> ALL(CAST(:refused AS integer[]))
+                      AND NOT EXISTS (SELECT FROM listed_instruments AS line
+                                       WHERE line.instrument_token = known.instrument_token)
+                    ORDER BY instrument_token FOR NO KEY UPDATE)
+        """)
+        return self._connection.execute(unlisted, {"refused": sorted(self._screening.refused_tokens)}).rowcount
+
+    def note(self, deactivated: int) -> LoadRecord:
+        """Remember the load; a daemon learns of it by this row."""
+        after = self._work.instruments.counts()
+        row = {
+            "source_file": self._source,
+            "listed": self.listed,
+            "inserted": self._new,
+            "changed": self._changed,
+            "deactivated": deactivated,
+            "active": after.active,
+            "total": after.total,
+        }
+        table = models.instrument_loads
+        noted = self._connection.execute(insert(table).values(row).returning(*table.c)).mappings().one()
+        return LoadRecord(**noted)
+
+    @property
+    def _source(self) -> str:
+        return self._screening.name[-SOURCE_CHARACTERS:]
+
+
+def _sql_type(name: str) -> str:
+    return models.instruments.c[name].type.compile(dialect=_dialect)
