@@ -15,6 +15,7 @@ from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.publication import Publication
 from actors.database.replay import purge, replay
+from actors.database.session_upkeep import EXPIRED_AT_ONCE, end_expired, note_use
 from actors.database.snapshot import DatabaseSnapshot
 from actors.database.tally import Tally
 from actors.database.transaction import Transactions, Written
@@ -25,13 +26,16 @@ from actors.messages import (
     BooksOpened,
     Committed,
     CommitUnit,
+    EndExpired,
     GetOutbox,
+    NoteUse,
     OpenBooks,
     OutboxPublished,
     PurgeDeadLetters,
     RenewLeases,
     ReplayDeadLetter,
     RetryCommit,
+    SessionsStored,
 )
 from actors.rows import OutboundMessage
 from actors.runtime.actor import ServiceActor
@@ -93,6 +97,8 @@ class DatabaseActor(ServiceActor):
                 OutboxPublished: lambda message: self._outbox.note_published(message.ids),
                 ReplayDeadLetter: parking.or_again(self._replay),
                 PurgeDeadLetters: parking.or_again(self._purge),
+                EndExpired: parking.later(self._end_expired),
+                NoteUse: parking.later(lambda message: note_use(database, message)),
                 RetryCommit: self._retry,
                 RenewLeases: self._renew,
                 **self._housekeeping.handlers(),
@@ -225,6 +231,15 @@ class DatabaseActor(ServiceActor):
         self._tally.purged(gone)
         self._publish()
         return gone
+
+    # Sessions
+
+    def _end_expired(self, message: EndExpired) -> None:
+        ended = end_expired(self._database, message)
+        if ended:
+            self.context.directory["auth"].tell_control(SessionsStored(ended))
+        if len(ended) == EXPIRED_AT_ONCE:
+            self.context.handle.tell(message)
 
     # Books and leases
 
