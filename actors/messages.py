@@ -545,6 +545,19 @@ class ReplayDeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Reseal:
+    """Seal a portion of stored secrets with the first key; `table` is `sessions` or `dead_letters`.
+
+    At most `limit` rows are looked at, those after the key `after`. Replies with the fields of a `Resealed` as JSON
+    types; fails with `DomainError` where no key is configured.
+    """
+
+    table: str
+    after: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class PurgeDeadLetters:
     """Delete at most `limit` dead letters stored before the time, oldest first; replies with how many went."""
 

@@ -91,6 +91,8 @@ class DeadLetterRow:
     payload: bytes = field(repr=False)
     headers: dict[str, str] | None
     stored_at: datetime | None = None
+    substitute: bytes | None = field(default=None, repr=False)
+    """What may be kept of the payload in clear; None if all of it, `b""` if nothing."""
 
 
 class OutboundMessage(NamedTuple):

@@ -96,7 +96,7 @@ class DeadLetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRecord:
-    """A message that could not be handled, with its original bytes."""
+    """A message that could not be handled, with its original bytes, or what is kept of them if they are lost."""
 
     id: str
     subject: str
@@ -114,3 +114,21 @@ class DeadLetterRecord:
     """When its stream took it; None for letters of before this was noted."""
     replays: int = 0
     replayed_at: datetime | None = None
+    size: int = 0
+    """Of the original, bytes."""
+    payload_lost: str | None = None
+    """Why the original bytes cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What became of a portion of stored secrets; `last` is the key to go on after, None at the end."""
+
+    last: str | None
+    resealed: int
+    """Those that another key had sealed."""
+    current: int
+    in_clear: int
+    """Those that were stored in clear, and are sealed now."""
+    unreadable: tuple[str, ...]
+    """The keys of those that no configured key opens; they are left as they are."""

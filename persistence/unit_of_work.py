@@ -45,11 +45,11 @@ class UnitOfWork:
             connection = self._engine.connect()
         self._connection = connection
         self.inbox = InboxRepository(connection)
-        self.outbox = OutboxRepository(connection)
+        self.outbox = OutboxRepository(connection, self._cipher)
         self.events = EventRepository(connection)
         self.portfolios = PortfolioRepository(connection)
         self.sessions = SessionRepository(connection, self._cipher)
-        self.dead_letters = DeadLetterRepository(connection)
+        self.dead_letters = DeadLetterRepository(connection, self._cipher)
         self.leases = LeaseRepository(connection)
         return self
 

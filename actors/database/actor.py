@@ -15,7 +15,7 @@ from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.publication import Publication
 from actors.database.replay import purge, replay
-from actors.database.session_upkeep import EXPIRED_AT_ONCE, end_expired, note_use
+from actors.database.session_upkeep import EXPIRED_AT_ONCE, end_expired, note_use, reseal
 from actors.database.snapshot import DatabaseSnapshot
 from actors.database.tally import Tally
 from actors.database.transaction import Transactions, Written
@@ -34,6 +34,7 @@ from actors.messages import (
     PurgeDeadLetters,
     RenewLeases,
     ReplayDeadLetter,
+    Reseal,
     RetryCommit,
     SessionsStored,
 )
@@ -55,7 +56,8 @@ class DatabaseActor(ServiceActor):
     """The writer.
 
     Owns: the one writing connection, the tokens of open books, the leases of this process.
-    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`.
+    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`,
+    `Reseal`, `EndExpired`, `NoteUse`.
     Sends: `Committed` to the gateway, `UnitsCommitted` and `BooksInvalidated` to the brokers, `SessionsStored` to auth.
     On failure: restarted; every broker is told to open its books again. While the server is away it parks: the batch
     in hand is kept, the mailbox is suspended, and the same batch is tried again, so the inbox settles what an
@@ -97,6 +99,7 @@ class DatabaseActor(ServiceActor):
                 OutboxPublished: lambda message: self._outbox.note_published(message.ids),
                 ReplayDeadLetter: parking.or_again(self._replay),
                 PurgeDeadLetters: parking.or_again(self._purge),
+                Reseal: parking.or_again(lambda message: reseal(database, message)),
                 EndExpired: parking.later(self._end_expired),
                 NoteUse: parking.later(lambda message: note_use(database, message)),
                 RetryCommit: self._retry,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from actors.messages import EndExpired, NoteUse, StoredSession
+from dataclasses import asdict
+from typing import Any
+
+from actors.errors import DomainError
+from actors.messages import EndExpired, NoteUse, Reseal, StoredSession
+from actors.redaction import substitute
 from actors.sessions import EXPIRED, as_stored
 from persistence.database import Database
 
@@ -30,3 +35,21 @@ def note_use(database: Database, message: NoteUse) -> None:
     """
     with database.writer_statement() as work:
         work.sessions.note_use(message.user_id, message.used_at)
+
+
+def reseal(database: Database, message: Reseal) -> dict[str, Any]:
+    """Seal a portion of stored secrets with the first key.
+
+    Raises:
+        DomainError: there is no key.
+        Unavailable, Conflict: try again.
+    """
+    if not database.seals:
+        raise DomainError("no key is configured: set AUTH__TOKEN_KEYS or AUTH__TOKEN_KEYS_FILE")
+    with database.writer_unit() as work:
+        if message.table == "sessions":
+            done = work.sessions.reseal(message.after, message.limit)
+        else:
+            done = work.dead_letters.reseal(message.after, message.limit, substitute)
+        work.commit()
+    return asdict(done)
