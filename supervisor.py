@@ -117,7 +117,13 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         embedded = settings.database.embedded
         incarnation = str(os.getpid())
         return DatabaseActor(
-            context, database, embedded=embedded, node=servers.node, incarnation=incarnation, migrate=migrate
+            context,
+            database,
+            embedded=embedded,
+            node=servers.node,
+            incarnation=incarnation,
+            migrate=migrate,
+            housekeeping=settings.housekeeping,
         )
 
     def trader(broker: str) -> ChildSpec:

@@ -447,12 +447,12 @@ class RetryCommit:
 
 @dataclass(frozen=True, slots=True)
 class TidyUp:
-    """Time to look for what was left in the outbox, and to forget old keys of the inbox."""
+    """Time to look for what was left in the outbox, and to forget what is too old."""
 
 
 @dataclass(frozen=True, slots=True)
-class PruneInbox:
-    """Time to forget some more of them."""
+class PruneMore:
+    """Time to forget some more of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from persistence.repositories.inbox import InboxRepository
 from persistence.repositories.leases import LeaseRepository
 from persistence.repositories.outbox import OutboxRepository
 from persistence.repositories.portfolios import PortfolioRepository
+from persistence.repositories.sealed_tokens import SealedTokens
 from persistence.repositories.sessions import SessionRepository
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translate, translated
@@ -32,12 +33,13 @@ class UnitOfWork:
     events: EventRepository
     portfolios: PortfolioRepository
     sessions: SessionRepository
+    tokens: SealedTokens
     dead_letters: DeadLetterRepository
     leases: LeaseRepository
 
     def __init__(self, engine: Engine, cipher: TokenCipher | None = None) -> None:
         self._engine = engine
-        self._cipher = cipher
+        self._cipher = cipher or TokenCipher(())
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -49,6 +51,7 @@ class UnitOfWork:
         self.events = EventRepository(connection)
         self.portfolios = PortfolioRepository(connection)
         self.sessions = SessionRepository(connection, self._cipher)
+        self.tokens = SealedTokens(connection, self._cipher)
         self.dead_letters = DeadLetterRepository(connection, self._cipher)
         self.leases = LeaseRepository(connection)
         return self

@@ -46,7 +46,9 @@ from actors.runtime.tree import Phase
 from persistence.database import Database
 from persistence.errors import Conflict, Misconfigured, NotMigrated, Unavailable
 from persistence.migration import heads
+from settings import HousekeepingSettings
 
+KEPT_BY_DEFAULT = HousekeepingSettings()
 RENEW_EVERY_S = 3.0
 RENEW_AWAY_S = 0.25
 """While the server is away: how soon after its return the leases are renewed, as nothing is pulled before."""
@@ -75,6 +77,7 @@ class DatabaseActor(ServiceActor):
         node: str,
         incarnation: str,
         migrate: Callable[[], None] | None,
+        housekeeping: HousekeepingSettings = KEPT_BY_DEFAULT,
     ) -> None:
         super().__init__(context)
         self._database = database
@@ -91,7 +94,7 @@ class DatabaseActor(ServiceActor):
         self._committing = Committing(
             self._transactions, self._leases, self._outbox, parking, self._announcer, self._count, self.log
         )
-        self._housekeeping = Housekeeping(context, database, self._publication, parking)
+        self._housekeeping = Housekeeping(context, database, self._publication, parking, housekeeping, self._tally)
         self.handles(
             {
                 OpenBooks: parking.later(self._open_books),
@@ -168,11 +171,9 @@ class DatabaseActor(ServiceActor):
             if self.context.mailbox.interrupts:
                 return True
         if self._outbox.published and not self.context.mailbox.depth():
-            with self._parking.on_outage():
-                self._publication.drop_published()
+            self._parking.attempt(self._publication.drop_published)
         if self._outbox.goes_on and self._parking.away is None:
-            with self._parking.on_outage():
-                self._publication.go_on()
+            self._parking.attempt(self._publication.go_on)
         return True
 
     def _measured(self, units: list[CommitUnit]) -> None:
@@ -287,5 +288,6 @@ class DatabaseActor(ServiceActor):
                 self._tally.events,
                 self._tally.dead_letters,
                 self._leases.tenures,
+                self._housekeeping.as_status(),
             )
         )

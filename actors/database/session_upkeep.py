@@ -48,7 +48,7 @@ def reseal(database: Database, message: Reseal) -> dict[str, Any]:
         raise DomainError("no key is configured: set AUTH__TOKEN_KEYS or AUTH__TOKEN_KEYS_FILE")
     with database.writer_unit() as work:
         if message.table == "sessions":
-            done = work.sessions.reseal(message.after, message.limit)
+            done = work.tokens.reseal(message.after, message.limit)
         else:
             done = work.dead_letters.reseal(message.after, message.limit, substitute)
         work.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ class DatabaseSnapshot:
     events: dict[str, dict[str, int]]
     dead_letters: int
     tenures: dict[str, Tenure]
+    housekeeping: Mapping[str, Any]
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
@@ -37,4 +39,5 @@ class DatabaseSnapshot:
             "error": self.error,
             "events": self.events,
             "dead_letters": self.dead_letters,
+            "housekeeping": self.housekeeping,
         }

@@ -112,6 +112,12 @@ class DeadLetterRepository:
         oldest = select(_table.c.id).where(_table.c.created_at < before).order_by(_table.c.created_at).limit(limit)
         return self._connection.execute(delete(_table).where(_table.c.id.in_(oldest))).rowcount
 
+    def prune(self, age_s: float, limit: int) -> int:
+        """Delete at most `limit` letters stored that many seconds ago or earlier, oldest first; returns how many."""
+        before = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, age_s)
+        oldest = select(_table.c.id).where(_table.c.created_at < before).order_by(_table.c.created_at).limit(limit)
+        return self._connection.execute(delete(_table).where(_table.c.id.in_(oldest))).rowcount
+
     def reseal(self, after: str | None, limit: int, substitute: Callable[[str, bytes], bytes | None]) -> Resealed:
         """Seal the payloads of at most `limit` letters, in the order of their ids, with the first key.
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from persistence import models
 from persistence.bulk import encode, upsert
 from persistence.errors import TokenKeyError
-from persistence.records import Resealed, SavedSession, SessionRecord
+from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
-from persistence.token_cipher import SEALED, TokenCipher
+from persistence.token_cipher import TokenCipher
 
 _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
 _OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
@@ -44,19 +44,21 @@ _EXPIRE = text("""
     WHERE stored.session_id = over.session_id
     RETURNING stored.*
 """)
+_PRUNE = text("""
+    DELETE FROM trading_sessions WHERE session_id = ANY(ARRAY(
+        SELECT session_id FROM trading_sessions
+        WHERE NOT is_active
+          AND GREATEST(updated_at, CASE WHEN end_time < now() THEN end_time END)
+              < now() - make_interval(secs => :age_s)
+        LIMIT :limit
+    ))
+""")
 _USED = text("""
     UPDATE trading_sessions
     SET session_data = COALESCE(session_data, '{}')
         || jsonb_build_object('last_activity_timestamp', CAST(:used_at AS text))
     WHERE user_id = :user_id AND is_active
 """)
-_RESEAL = """
-    UPDATE trading_sessions AS stored
-    SET session_data = jsonb_set(session_data, '{access_token}', to_jsonb(x.sealed))
-    FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS x (user_id text, kept text, sealed text)
-    WHERE stored.user_id = x.user_id AND stored.session_data->>'access_token' = x.kept
-    RETURNING stored.user_id
-"""
 _PREPARED = "panda_prepared_save"
 """Where a connection notes the statement's name, which is its own: behind a pooler others share its backend."""
 _NEVER = ""
@@ -183,6 +185,10 @@ class SessionRepository:
         given = {"now": now, "limit": limit, "reason": reason}
         return [self._record(row) for row in self._connection.execute(_EXPIRE, given).mappings()]
 
+    def prune(self, age_s: float, limit: int) -> int:
+        """Delete at most `limit` sessions that ended that many seconds ago or earlier; returns how many."""
+        return self._connection.execute(_PRUNE, {"age_s": age_s, "limit": limit}).rowcount
+
     def note_use(self, user_id: str, used_at: datetime) -> bool:
         """Note the last activity of the user's session; false if there is no active one. `updated_at` stays."""
         given = {"user_id": user_id, "used_at": used_at.isoformat()}
@@ -197,31 +203,6 @@ class SessionRepository:
             wanted = wanted.where(_table.c.session_data["broker"].astext == broker)
         newest = wanted.order_by(*_newest_first).limit(1)
         return next((self._record(row) for row in self._connection.execute(newest).mappings()), None)
-
-    def reseal(self, after: str | None, limit: int) -> Resealed:
-        """Seal the tokens of at most `limit` users, in the order of their ids, with the first key.
-
-        A token that another transaction saved meanwhile is left alone, as it is sealed already. `after` is the last
-        user of the portion before.
-        """
-        token = _table.c.session_data[_SEALED_FIELD].astext
-        wanted = select(_table.c.user_id, token.label("kept")).where(token.is_not(None))
-        if after is not None:
-            wanted = wanted.where(_table.c.user_id > after)
-        rows = list(self._connection.execute(wanted.order_by(_table.c.user_id).limit(limit)))
-        in_clear, unreadable, given, current = set[str](), [], [], 0
-        for row in rows:
-            clear, readable = self._opened(row.kept)
-            if row.kept.startswith(SEALED) and self._cipher.is_current(row.kept.removeprefix(SEALED).encode()):
-                current += 1
-            elif not readable:
-                unreadable.append(row.user_id)
-            else:
-                given.append({"user_id": row.user_id, "kept": row.kept, "sealed": self._cipher.seal(str(clear))})
-                in_clear |= set() if row.kept.startswith(SEALED) else {row.user_id}
-        changed = {row[0] for row in self._connection.exec_driver_sql(_RESEAL, (encode(given),))} if given else set()
-        last = rows[-1].user_id if len(rows) == limit else None
-        return Resealed(last, len(changed - in_clear), current, len(changed & in_clear), tuple(unreadable))
 
     def load_active(self, now: datetime) -> Sessions:
         """Sessions that are active and not expired, newest first.

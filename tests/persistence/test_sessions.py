@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
@@ -157,6 +158,25 @@ def test_the_newest_unexpired_session_is_found_by_user_and_by_broker(database: D
             )
         ]
     assert found == ["new", "expired", "old", "old", None, None]
+
+
+def test_sessions_that_ended_long_ago_are_pruned_and_active_ones_are_not(database: Database) -> None:
+    now = datetime.now(UTC)
+    long_ago, far = now - timedelta(days=9), now + timedelta(days=9)
+    save(
+        database,
+        Session("ended", long_ago, is_active=False),
+        Session("ended before its time", long_ago, end_time=far, is_active=False),
+        Session("expired of late", long_ago, end_time=now - timedelta(days=1), is_active=False),
+        Session("ended of late", now, is_active=False),
+        Session("active", long_ago),
+    )
+
+    with database.writer_unit() as unit:
+        assert unit.sessions.prune(7 * 86_400.0, 1) == 1
+        assert unit.sessions.prune(7 * 86_400.0, 9) == 1
+        assert unit.sessions.prune(7 * 86_400.0, 9) == 0
+        assert {one.user_id for one in unit.sessions.list(9)} == {"expired of late", "ended of late", "active"}
 
 
 def test_the_last_use_is_noted_and_nothing_else_changes(database: Database) -> None:
