@@ -18,7 +18,7 @@ class SessionRecord:
     start_time: datetime
     end_time: datetime | None
     is_active: bool
-    session_data: dict[str, Any]
+    session_data: dict[str, Any] = field(repr=False)
     created_at: datetime | None
     updated_at: datetime
     access_token: str | None = field(default=None, repr=False)
@@ -76,7 +76,7 @@ class OutboxRecord:
     """The messages of one commit that are still to be published."""
 
     id: str
-    messages: bytes
+    messages: bytes = field(repr=False)
     created_at: datetime
 
 
@@ -108,7 +108,7 @@ class DeadLetterRecord:
     stream: str | None
     stream_seq: int | None
     payload: bytes = field(repr=False)
-    headers: Mapping[str, Any] | None
+    headers: Mapping[str, Any] | None = field(repr=False)
     created_at: datetime
     stored_at: datetime | None = None
     """When its stream took it; None for letters of before this was noted."""
