@@ -18,13 +18,14 @@ SENSITIVE = "auth."
 """Subjects that begin so carry tokens."""
 HARMLESS = frozenset(
     {
-        *("id", "correlation_id", "causation_id", "trace_id", "parent_trace_id", "broker", "type", "ts", "version"),
-        *("user_id", "expires_at", "login_method", "reason", "Nats-Msg-Id"),
+        *("id", "correlation_id", "causation_id", "trace_id", "parent_trace_id", "broker", "type", "ts", "key"),
+        *("source", "version", "user_id", "reason", "Nats-Msg-Id"),
     }
 )
-"""Whose values are shown of messages and headers that carry tokens; only such as no token is put in by mistake."""
+"""Whose values are shown of messages and headers that carry tokens: those of the envelope, and who it is about."""
 KNOWN = HARMLESS | {
-    *("key", "source", "data", "access_token", "user_name", "user_shortname", "email", "ip_address", "user_agent")
+    *("data", "access_token", "expires_at", "login_method", "user_name", "user_shortname", "email"),
+    *("ip_address", "user_agent"),
 }
 """Names of such messages; another name may be a token itself."""
 MAX_READ_BYTES = 1 << 20

@@ -141,7 +141,10 @@ def test_what_is_kept_of_a_message_with_a_token_has_it_not(subject: str, data: b
         (SIGNALS, b'{"strategy_id": "tokens", "instrument_token": 1}'),
         ("market.ticks", b'{"instrument_token": 1,'),
         (SAVES, b""),
-        ("auth.sessions.invalidate", b'{"id": "1", "data": {"user_id": "alice", "reason": "logout"}}'),
+        (
+            "auth.sessions.invalidate",
+            b'{"id": "1", "key": "k", "source": "s", "version": 1, "data": {"user_id": "alice", "reason": "logout"}}',
+        ),
     ],
 )
 def test_a_message_without_a_secret_is_kept_as_it_is(subject: str, data: bytes) -> None:
