@@ -30,6 +30,7 @@ _COLUMNS = (
     "headers",
     "stored_at",
 )
+PIECE_BYTES = 2 << 20
 _table = models.dead_letters
 _newest_first = (_table.c.created_at.desc(), _table.c.id)
 
@@ -119,18 +120,15 @@ class DeadLetterRepository:
         return self._connection.execute(delete(_table).where(_table.c.id.in_(oldest))).rowcount
 
     def reseal(self, after: str | None, limit: int, substitute: Callable[[str, bytes], bytes | None]) -> Resealed:
-        """Seal the payloads of at most `limit` letters, in the order of their ids, with the first key.
+        """Seal the payloads of at most `limit` letters, and of no more once they have `PIECE_BYTES`, in the order of
+        their ids, with the first key. `last` is None once there is none to look at.
 
         Args:
             after: the last id of the portion before.
             limit: of the letters that are looked at.
             substitute: tells by subject and payload what may be kept in clear, as in `kept_payloads`.
         """
-        columns = (_table.c.id, _table.c.subject, _table.c.payload)
-        wanted = select(*columns).order_by(_table.c.id).limit(limit)
-        if after is not None:
-            wanted = wanted.where(_table.c.id > after)
-        rows = list(self._connection.execute(wanted))
+        rows = self._portion(after, limit)
         counts = Counter[str]()
         unreadable = []
         for row in rows:
@@ -145,8 +143,19 @@ class DeadLetterRepository:
                 same = (_table.c.id == row.id) & (_table.c.payload == kept)
                 done = self._connection.execute(update(_table).where(same).values(payload=sealed)).rowcount
                 counts["in_clear" if current is None else "resealed"] += done
-        last = rows[-1].id if len(rows) == limit else None
+        last = rows[-1].id if rows else None
         return Resealed(last, counts["resealed"], counts["current"], counts["in_clear"], tuple(unreadable))
+
+    def _portion(self, after: str | None, limit: int) -> Sequence[Any]:
+        size = func.octet_length(_table.c.payload)
+        earlier = (func.sum(size).over(order_by=_table.c.id) - size).label("earlier_bytes")
+        wanted = select(_table.c.id, earlier).order_by(_table.c.id).limit(limit)
+        if after is not None:
+            wanted = wanted.where(_table.c.id > after)
+        first = wanted.subquery()
+        columns = (_table.c.id, _table.c.subject, _table.c.payload)
+        some = select(*columns).join(first, first.c.id == _table.c.id).where(first.c.earlier_bytes < PIECE_BYTES)
+        return self._connection.execute(some.order_by(_table.c.id)).all()
 
     def _kept(self, row: object) -> bytes:
         substitute = None if isinstance(row, Mapping) else getattr(row, "substitute", None)

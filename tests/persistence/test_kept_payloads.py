@@ -68,10 +68,11 @@ def test_letters_are_sealed_anew_and_those_in_clear_for_the_first_time(database:
     with rotating.writer_unit() as unit:
         first = unit.dead_letters.reseal(None, 2, lambda _, data: MASKED if b"s3cr3t" in data else None)
         rest = unit.dead_letters.reseal(first.last, 2, lambda _, data: MASKED if b"s3cr3t" in data else None)
+        end = unit.dead_letters.reseal(rest.last, 2, lambda _, data: None)
         again = unit.dead_letters.reseal(None, 9, lambda _, data: MASKED if b"s3cr3t" in data else None)
         unit.commit()
 
-    assert (first.last is not None, rest.last) == (True, None)
+    assert (first.last is None, rest.last is None, end.last) == (False, False, None)
     assert (first.resealed + rest.resealed, first.in_clear + rest.in_clear) == (1, 1)
     assert (again.resealed, again.in_clear, again.current, again.unreadable) == (0, 0, 2, ())
     rotating.close()
@@ -89,3 +90,19 @@ def test_whether_the_first_key_sealed_it_is_told() -> None:
     assert is_current(kept, TokenCipher([old, new])) is True
     assert is_current(kept, TokenCipher([new, old])) is False
     assert is_current(SECRET, TokenCipher([new])) is None
+
+
+def test_large_letters_are_sealed_a_few_at_a_time(database: Database, database_url: str) -> None:
+    with database.writer_unit() as unit:
+        unit.dead_letters.add([Letter(payload=b"x" * (1 << 20)) for _ in range(5)])
+        unit.commit()
+    sealing = open_database(database_url, DatabaseSettings(), "tests", TokenCipher([key()]))
+
+    done, after = [], None
+    with sealing.writer_unit() as unit:
+        while (part := unit.dead_letters.reseal(after, 100, lambda *_: b"")).last is not None:
+            done.append(part.in_clear)
+            after = part.last
+    sealing.close()
+
+    assert done == [2, 2, 1]
