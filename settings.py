@@ -161,6 +161,15 @@ class AuthSettings(Section):
         return [key.strip() for key in text.replace(",", "\n").splitlines() if key.strip()]
 
 
+class HousekeepingSettings(Section):
+    """For how many days what is kept; None is for ever. Inbox keys outlive the messages that they stand for."""
+
+    inbox_kept_days: float = Field(2, ge=2, le=36_500)
+    events_kept_days: float | None = Field(None, ge=7, le=36_500)
+    dead_letters_kept_days: float | None = Field(None, ge=1, le=36_500)
+    sessions_kept_days: float | None = Field(None, ge=7, le=36_500)
+
+
 class LogSettings(Section):
     """How much is logged, and in which form; None chooses by where stderr goes."""
 
@@ -191,6 +200,7 @@ class Settings(BaseSettings):
     trading: dict[str, BrokerSettings] = Field(default_factory=dict)
     paper_trading: PaperTradingSettings = PaperTradingSettings()
     auth: AuthSettings = AuthSettings()
+    housekeeping: HousekeepingSettings = HousekeepingSettings()
     log: LogSettings = LogSettings()
     state_dir: Path = Field(default_factory=default_state_dir)
     runtime_dir: Path | None = Field(default_factory=default_runtime_dir)

@@ -69,6 +69,7 @@ from actors.runtime.mailbox import Mailbox
 from actors.runtime.supervisor import Supervisor, nested
 from actors.runtime.systemd import Notifier
 from actors.runtime.telemetry import Telemetry
+from actors.session_keys import KeyRoutes
 from actors.status import StatusReport
 from actors.thread_dump import ThreadDump
 from actors.trading.actor import TradingActor
@@ -79,7 +80,7 @@ from persistence.kept_servers import KeptServers
 from persistence.migration import upgrade
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
-from persistence.token_cipher import TokenCipher, TokenKeyError
+from persistence.token_cipher import TokenCipher, TokenKeyError, configured_keys
 from settings import Settings
 
 STOP_DEADLINE_S = 45.0
@@ -105,9 +106,12 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
     def control(context: Context) -> ControlActor:
         connection = {"nats": list(servers.nats_servers)}
         taken = frozenset(subject for spec in streams(settings.brokers) for subject in spec.subjects) - {TICKS}
-        dlq = DlqRoutes(Letters(database, taken), report.directory).routes()
+        more = (
+            *DlqRoutes(Letters(database, taken), report.directory).routes(),
+            *KeyRoutes(settings.auth, database, report.directory).routes(),
+        )
         return ControlActor(
-            context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, dlq
+            context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, more
         )
 
     def writer(context: Context) -> DatabaseActor:
@@ -115,7 +119,13 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         embedded = settings.database.embedded
         incarnation = str(os.getpid())
         return DatabaseActor(
-            context, database, embedded=embedded, node=servers.node, incarnation=incarnation, migrate=migrate
+            context,
+            database,
+            embedded=embedded,
+            node=servers.node,
+            incarnation=incarnation,
+            migrate=migrate,
+            housekeeping=settings.housekeeping,
         )
 
     def trading(context: Context, name: str) -> TradingActor:
@@ -275,7 +285,7 @@ class Process:
     def run(self, node: str) -> int:
         """Start everything, wait, stop everything; returns the exit code."""
         servers = self._start_servers(node)
-        cipher = TokenCipher(self._token_keys())
+        cipher = TokenCipher(configured_keys(self._settings.auth))
         if not cipher.seals:
             self._log.warning("session tokens are stored unencrypted; set AUTH__TOKEN_KEYS")
         database = open_database(servers.postgres_url, self._settings.database, "daemon", cipher)
@@ -313,14 +323,6 @@ class Process:
     def _up(self) -> None:
         tune_interpreter()
         self._notifier.send("READY=1", "STATUS=trading")
-
-    def _token_keys(self) -> list[str]:
-        try:
-            return self._settings.auth.keys()
-        except OSError as error:
-            raise TokenKeyError(f"AUTH__TOKEN_KEYS_FILE: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise TokenKeyError("AUTH__TOKEN_KEYS_FILE: not a text file") from None
 
     def _start_servers(self, node: str) -> Servers:
         settings, state_dir = self._settings, self._settings.state_dir

@@ -10,12 +10,16 @@ from typing import Any
 from actors.errors import DomainError, SessionNotFound, StartRefused, TryAgain
 from actors.messages import (
     CommitUnit,
+    EndExpired,
+    ExpireSessions,
     GetSession,
     GetSessions,
     InvalidateSession,
+    NoteUse,
     SaveSession,
     SessionsStored,
     StoredSession,
+    UseSession,
 )
 from actors.rows import SessionInvalidationRow
 from actors.runtime.actor import DEFERRED, ServiceActor
@@ -25,6 +29,8 @@ from persistence.database import Database
 from persistence.errors import Conflict, Misconfigured, NotMigrated, Poison, TokenKeyError, Unavailable
 
 CONSUMER = "auth"
+EXPIRE_EVERY_S = 300.0
+NOTE_USE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,9 @@ class AuthActor(ServiceActor):
     """Sessions.
 
     Owns: the newest unexpired session of each broker, loaded before the health checks run.
-    Receives: `SaveSession`, `InvalidateSession`, `GetSession`, `GetSessions`, `SessionsStored`.
-    Sends: `CommitUnit` to the database, which answers the asker after its commit.
+    Receives: `SaveSession`, `InvalidateSession`, `GetSession`, `GetSessions`, `UseSession`, `SessionsStored`.
+    Sends: `CommitUnit` to the database, which answers the asker after its commit; `EndExpired` from time to time, and
+    `NoteUse`.
     On failure: restarted; the sessions are read again.
     """
 
@@ -60,12 +67,15 @@ class AuthActor(ServiceActor):
         super().__init__(context)
         self._database = database
         self._sessions: dict[str, StoredSession] = {}
+        self._use_noted: dict[str, float] = {}
         self.handles(
             {
                 SaveSession: self._save,
                 InvalidateSession: self._invalidate,
                 GetSession: self._get,
                 GetSessions: self._get_all,
+                UseSession: self._use,
+                ExpireSessions: self._expire,
                 SessionsStored: self._stored,
             }
         )
@@ -83,6 +93,7 @@ class AuthActor(ServiceActor):
             self._remember(as_stored(record), now)
         self._publish()
         self.log.info("sessions loaded", sessions=len(records))
+        self._expire(ExpireSessions())
 
     def _save(self, message: SaveSession) -> Any:
         consumer = message.delivery.consumer if message.delivery else CONSUMER
@@ -111,6 +122,26 @@ class AuthActor(ServiceActor):
     def _get_all(self, message: GetSessions) -> tuple[StoredSession, ...]:
         return tuple(self._read(lambda work: work.sessions.list(message.limit)))
 
+    def _use(self, message: UseSession) -> StoredSession:
+        now = self.context.clock.now()
+        for stored in self._read(lambda work: [work.sessions.newest(now, message.user_id, message.broker)]):
+            self._note_use(stored.user_id, now)
+            return stored
+        wanted = " ".join(word for word in (message.user_id, message.broker) if word is not None)
+        raise SessionNotFound(f"no session is active for {wanted or 'anybody'}; log in again")
+
+    def _note_use(self, user_id: str, now: datetime) -> None:
+        moment = self.context.clock.monotonic()
+        if moment - self._use_noted.get(user_id, float("-inf")) >= NOTE_USE_EVERY_S:
+            self._use_noted[user_id] = moment
+            self.context.directory["database"].tell(NoteUse(user_id, now))
+
+    def _expire(self, _: ExpireSessions) -> None:
+        self.context.after(EXPIRE_EVERY_S, ExpireSessions())
+        self.context.directory["database"].tell(EndExpired(self.context.clock.now()))
+        recent = self.context.clock.monotonic() - NOTE_USE_EVERY_S
+        self._use_noted = {user: at for user, at in self._use_noted.items() if at > recent}
+
     def _read(self, query: Any) -> list[StoredSession]:
         try:
             return [as_stored(record) for record in self._database.read(query) if record is not None]
@@ -125,14 +156,17 @@ class AuthActor(ServiceActor):
             self._remember(session, now)
         first, *others = message.sessions
         also = {"others": len(others)} if others else {}
-        self.log.info("session stored", user=first.user_id, broker=first.broker, active=first.is_active, **also)
+        self.log.info("session stored", user=first.user_id, broker=first.broker, state=state_of(first, now), **also)
         self._publish()
 
     def _remember(self, session: StoredSession, now: datetime) -> None:
-        broker = session.broker or ""
-        if state_of(session, now) == "active":
+        """Keep the newest session of the broker; one that expired is shown until another takes its place."""
+        broker, state = session.broker or "", state_of(session, now)
+        known = self._sessions.get(broker)
+        ours = known is not None and known.user_id == session.user_id
+        if state == "active" or (state == "expired" and ours):
             self._sessions[broker] = session
-        elif (known := self._sessions.get(broker)) is not None and known.user_id == session.user_id:
+        elif ours:
             del self._sessions[broker]
 
     def _publish(self) -> None:

@@ -1,13 +1,15 @@
 """The unit of work that a message leaves behind when it cannot be handled: a row, and a message on the `.dlq`
 subject in Alpha Panda's form. And how the original is told apart when an operator has it published again.
 
-The row keeps the original whole, and a replay publishes what the row keeps. The message has it in it if it is small,
-for whoever looks at the stream; otherwise only its size, as every copy of it would be in memory several times.
+The row keeps the original whole, sealed if it holds a secret, and a replay publishes what the row keeps. The message
+has it in it if it is small, without its secrets, for whoever looks at the stream; otherwise only its size, as every
+copy of it would be in memory several times.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,7 @@ from typing import Any
 import orjson
 
 from actors.messages import CommitUnit, Delivery
+from actors.redaction import MAX_READ_BYTES, harmless_of, shown_headers, substitute
 from actors.rows import DeadLetterRow, OutboundMessage
 
 SERVICE = "alpha-panda"
@@ -24,8 +27,6 @@ MAX_INLINE_BYTES = 256 << 10
 ESCAPED = 6
 """A byte takes no more than so many in JSON."""
 
-MAX_READ_BYTES = 1 << 20
-"""Originals larger than any envelope are not read."""
 MAX_ID = 64
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -52,6 +53,10 @@ def dead_letter_unit(
     """
     position = f"{delivery.stream}:{delivery.stream_seq}:{delivery.stored_at.isoformat()}"
     identity = str(uuid.uuid5(_NAMESPACE, position))
+    kept = substitute(delivery.subject, delivery.data)
+    headers = None
+    if delivery.headers is not None:
+        headers = shown_headers(delivery.headers, harmless_of(delivery.subject))
     row = DeadLetterRow(
         id=identity,
         subject=delivery.subject,
@@ -63,10 +68,11 @@ def dead_letter_unit(
         stream=delivery.stream,
         stream_seq=delivery.stream_seq,
         payload=delivery.data,
-        headers=delivery.headers,
+        headers=headers,
+        substitute=kept,
         stored_at=first_stored_at(delivery),
     )
-    payload = orjson.dumps(_envelope(delivery, identity, reason, error_class))
+    payload = orjson.dumps(_envelope(delivery, identity, reason, error_class, kept, headers or {}))
     return CommitUnit(
         consumer=delivery.consumer,
         message_id=message_id or position,
@@ -96,10 +102,11 @@ def first_stored_at(delivery: Delivery) -> datetime:
     return min(delivery.stored_at, _EPOCH + timedelta(microseconds=int(replayed[1])))
 
 
-def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) -> dict[str, Any]:
+def _envelope(
+    delivery: Delivery, identity: str, reason: str, error_class: str, kept: bytes | None, headers: dict[str, Any]
+) -> dict[str, Any]:
     now = delivery.stored_at.isoformat().replace("+00:00", "Z")
-    value, encoding = _original(delivery.data)
-    headers = delivery.headers or {}
+    original = _original(delivery.data) if kept is None else _masked(delivery.data, kept)
     parent = _ids_of(delivery.data)
     return {
         "id": identity,
@@ -132,8 +139,7 @@ def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) 
             },
             "original_message": {
                 "key": headers.get("Nats-Msg-Id"),
-                "value": value,
-                "encoding": encoding,
+                **original,
                 "headers": headers,
                 "size": len(delivery.data),
             },
@@ -165,13 +171,20 @@ def without_original(payload: bytes) -> bytes:
     return orjson.dumps(message)
 
 
-def _original(data: bytes) -> tuple[str | None, str | None]:
+def _masked(data: bytes, kept: bytes) -> dict[str, Any]:
+    """What may be seen of an original with a secret; its hash tells it from others."""
+    seen = _original(kept) if kept else {"value": None, "encoding": None}
+    return {**seen, "masked": True, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _original(data: bytes) -> dict[str, Any]:
     """The original bytes as JSON can hold them, and how they are spelled; nothing of what is too large for it."""
+    nothing = {"value": None, "encoding": None}
     if len(data) > MAX_INLINE_BYTES:
-        return None, None
+        return nothing
     try:
         text, encoding = data.decode(), "utf-8"
     except UnicodeDecodeError:
         text, encoding = base64.b64encode(data).decode(), "base64"
     fits = ESCAPED * len(text) <= MAX_INLINE_BYTES or len(orjson.dumps(text)) <= MAX_INLINE_BYTES
-    return (text, encoding) if fits else (None, None)
+    return {"value": text, "encoding": encoding} if fits else nothing

@@ -229,6 +229,22 @@ class GetSession:
 
 
 @dataclass(frozen=True, slots=True)
+class UseSession:
+    """Ask AuthActor for a session to work with: the newest unexpired one of that user, at that broker, of any if None.
+
+    Replies with a `StoredSession` or `SessionNotFound`. Its last activity is noted, at most once a minute.
+    """
+
+    user_id: str | None = None
+    broker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireSessions:
+    """Time to end the sessions whose time is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class GetSessions:
     """Ask AuthActor for all stored sessions, newest first."""
 
@@ -237,7 +253,10 @@ class GetSessions:
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """A session as it stands in the database; the token never shows in a repr."""
+    """A session as it stands in the database; the token never shows in a repr.
+
+    `reason` says why it was ended, `used_at` when somebody last worked with it.
+    """
 
     session_id: str
     user_id: str
@@ -249,6 +268,8 @@ class StoredSession:
     expires_at: datetime | None
     updated_at: datetime | None
     access_token: str | None = field(default=None, repr=False)
+    reason: str | None = None
+    used_at: datetime | None = None
 
 
 # Units of work
@@ -375,6 +396,21 @@ class CatalogueLoaded:
 
 
 @dataclass(frozen=True, slots=True)
+class EndExpired:
+    """End the sessions whose time was over at that moment and forget their tokens; `SessionsStored` follows."""
+
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoteUse:
+    """Note that somebody worked with the user's session."""
+
+    user_id: str
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxBatch:
     """The messages of one commit, kept in one row until all are published."""
 
@@ -416,12 +452,12 @@ class RetryCommit:
 
 @dataclass(frozen=True, slots=True)
 class TidyUp:
-    """Time to look for what was left in the outbox, and to forget old keys of the inbox."""
+    """Time to look for what was left in the outbox, and to forget what is too old."""
 
 
 @dataclass(frozen=True, slots=True)
-class PruneInbox:
-    """Time to forget some more of them."""
+class PruneMore:
+    """Time to forget some more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,6 +547,19 @@ class ReplayDeadLetter:
 
     id: str
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reseal:
+    """Seal a portion of stored secrets with the first key; `table` is `sessions` or `dead_letters`.
+
+    At most `limit` rows are looked at, those after the key `after`. Replies with the fields of a `Resealed` as JSON
+    types; fails with `DomainError` where no key is configured.
+    """
+
+    table: str
+    after: str | None
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)

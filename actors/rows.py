@@ -89,8 +89,10 @@ class DeadLetterRow:
     stream: str | None
     stream_seq: int | None
     payload: bytes = field(repr=False)
-    headers: dict[str, str] | None
+    headers: dict[str, str] | None = field(repr=False)
     stored_at: datetime | None = None
+    substitute: bytes | None = field(default=None, repr=False)
+    """What may be kept of the payload in clear; None if all of it, `b""` if nothing."""
 
 
 class OutboundMessage(NamedTuple):

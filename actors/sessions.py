@@ -14,6 +14,8 @@ from actors.rows import SessionRow
 
 MARKET_ZONE = ZoneInfo("Asia/Kolkata")
 ZERODHA_EXPIRY = time(6, 0)
+EXPIRED = "token_expired"
+"""The reason of a session that ended by itself."""
 
 
 class SessionRecord(Protocol):
@@ -84,6 +86,8 @@ def as_stored(record: SessionRecord) -> StoredSession:
         expires_at=record.end_time,
         updated_at=record.updated_at,
         access_token=record.access_token,
+        reason=data.get("invalidation_reason"),
+        used_at=_moment(data.get("last_activity_timestamp")),
     )
 
 
@@ -107,7 +111,7 @@ def as_saved(row: SessionRow, session_id: str, start_time: datetime | None) -> S
 def state_of(session: StoredSession, now: datetime) -> str:
     """`active`, `expired` or `invalidated`."""
     if not session.is_active:
-        return "invalidated"
+        return "expired" if session.reason == EXPIRED else "invalidated"
     expired = session.expires_at is not None and session.expires_at <= now
     return "expired" if expired else "active"
 
@@ -124,6 +128,8 @@ def shown(session: StoredSession, now: datetime) -> dict[str, Any]:
         "start_time": _wire(session.start_time),
         "expires_at": _wire(session.expires_at),
         "updated_at": _wire(session.updated_at),
+        "last_activity_timestamp": _wire(session.used_at),
+        "invalidation_reason": session.reason,
         "access_token": "********" if session.access_token else None,
     }
 
@@ -134,6 +140,15 @@ def answer(reply: Reply, session: StoredSession | None) -> None:
         reply.fail(SessionNotFound("no session is stored for that user"))
     else:
         reply.complete(session)
+
+
+def _moment(text: Any) -> datetime | None:
+    """The time of a text that others may have written; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _wire(moment: datetime | None) -> str | None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cryptography.fernet import Fernet
 from rich.markup import escape
 
 from console.envelope import wire_time
-from console.failure import USAGE, Failure
+from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
 from console.output import WIDE, coloured, plain_table, screen, write_json
 from settings import Settings
@@ -69,6 +70,58 @@ def invalidate(settings: Settings, user: str, reason: str, *, as_json: bool) -> 
     daemon.get("sessions", user)
     _print_one(daemon.delete("sessions", user, reason=reason), as_json)
     return 0
+
+
+def rotate_keys(settings: Settings, *, as_json: bool) -> int:
+    """Have the daemon read its keys again and seal everything with the first; exit code 1 if something stays unread."""
+    daemon = _daemon(settings)
+    try:
+        keys = daemon.post("session-keys")
+    except Failure as failure:
+        if failure.exit_code != FAILED:
+            raise
+        raise Failure(str(failure), MISCONFIGURED) from None
+    done = {table: _reseal(daemon, table.replace(" ", "_")) for table in ("sessions", "dead letters")}
+    if as_json:
+        write_json({"keys": keys, **{table.replace(" ", "_"): counts for table, counts in done.items()}})
+    else:
+        _print_rotation(keys, done)
+    unreadable = [key for counts in done.values() for key in counts["unreadable"]]
+    if unreadable:
+        some = ", ".join(unreadable[:3]) + (", .." if len(unreadable) > 3 else "")
+        raise Failure(f"no key opens {some}: put back the key that sealed it and repeat this, or log in again")
+    return OK
+
+
+def new_key() -> int:
+    """Print a key to seal tokens with."""
+    sys.stdout.write(f"{Fernet.generate_key().decode()}\n")
+    return OK
+
+
+def _reseal(daemon: OperatorSocket, table: str) -> dict[str, Any]:
+    done: dict[str, Any] = {"resealed": 0, "current": 0, "in_clear": 0, "unreadable": []}
+    after: dict[str, str] = {}
+    while True:
+        part = daemon.post("session-keys", table, **after)
+        done = {name: value + type(value)(part[name]) for name, value in done.items()}
+        if part["last"] is None:
+            return done
+        after = {"after": part["last"]}
+
+
+def _print_rotation(keys: Mapping[str, Any], done: Mapping[str, Mapping[str, Any]]) -> None:
+    console = screen()
+    origin = (
+        "read again from the file" if keys["from_file"] else "those of the environment, which needs a restart to change"
+    )
+    console.print(f"{keys['keys']} keys, {origin}; the first one seals", markup=False)
+    table = plain_table("", "re-encrypted", "already so", "in clear before", "unreadable")
+    for name, counts in done.items():
+        table.add_row(
+            name, *(str(counts[one]) for one in ("resealed", "current", "in_clear")), str(len(counts["unreadable"]))
+        )
+    console.print(table)
 
 
 def _daemon(settings: Settings) -> OperatorSocket:

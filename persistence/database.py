@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -81,7 +81,7 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
-        self._cipher = cipher
+        self._cipher = cipher or TokenCipher(())
         self._longest_s = settings.statement_timeout_ms / 1000 + PATIENCE_S
         self.patience = patience
         self.embedded = settings.embedded
@@ -145,6 +145,19 @@ class Database:
             PersistenceError: it could not be asked.
         """
         verify(self._reader)
+
+    @property
+    def seals(self) -> bool:
+        """Whether tokens are sealed."""
+        return self._cipher.seals
+
+    def use_keys(self, keys: Sequence[str]) -> None:
+        """Seal tokens with the first of these keys from now on; what earlier keys sealed is still read.
+
+        Raises:
+            TokenKeyError: a key is malformed, or there is none; then the keys stay as they were.
+        """
+        self._cipher.use(keys)
 
     def ping(self) -> float:
         """Seconds that one round trip takes.

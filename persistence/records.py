@@ -18,7 +18,7 @@ class SessionRecord:
     start_time: datetime
     end_time: datetime | None
     is_active: bool
-    session_data: dict[str, Any]
+    session_data: dict[str, Any] = field(repr=False)
     created_at: datetime | None
     updated_at: datetime
     access_token: str | None = field(default=None, repr=False)
@@ -76,7 +76,7 @@ class OutboxRecord:
     """The messages of one commit that are still to be published."""
 
     id: str
-    messages: bytes
+    messages: bytes = field(repr=False)
     created_at: datetime
 
 
@@ -96,7 +96,7 @@ class DeadLetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRecord:
-    """A message that could not be handled, with its original bytes."""
+    """A message that could not be handled, with its original bytes, or what is kept of them if they are lost."""
 
     id: str
     subject: str
@@ -108,12 +108,30 @@ class DeadLetterRecord:
     stream: str | None
     stream_seq: int | None
     payload: bytes = field(repr=False)
-    headers: Mapping[str, Any] | None
+    headers: Mapping[str, Any] | None = field(repr=False)
     created_at: datetime
     stored_at: datetime | None = None
     """When its stream took it; None for letters of before this was noted."""
     replays: int = 0
     replayed_at: datetime | None = None
+    size: int = 0
+    """Of the original, bytes."""
+    payload_lost: str | None = None
+    """Why the original bytes cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What became of a portion of stored secrets; `last` is the key to go on after, None at the end."""
+
+    last: str | None
+    resealed: int
+    """Those that another key had sealed."""
+    current: int
+    in_clear: int
+    """Those that were stored in clear, and are sealed now."""
+    unreadable: tuple[str, ...]
+    """The keys of those that no configured key opens; they are left as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from persistence.repositories.leases import LeaseRepository
 from persistence.repositories.outbox import OutboxRepository
 from persistence.repositories.portfolios import PortfolioRepository
 from persistence.repositories.registry import RegistryRepository
+from persistence.repositories.sealed_tokens import SealedTokens
 from persistence.repositories.sessions import SessionRepository
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translate, translated
@@ -34,6 +35,7 @@ class UnitOfWork:
     events: EventRepository
     portfolios: PortfolioRepository
     sessions: SessionRepository
+    tokens: SealedTokens
     dead_letters: DeadLetterRepository
     leases: LeaseRepository
     instruments: InstrumentRepository
@@ -41,7 +43,7 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine, cipher: TokenCipher | None = None) -> None:
         self._engine = engine
-        self._cipher = cipher
+        self._cipher = cipher or TokenCipher(())
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -49,11 +51,12 @@ class UnitOfWork:
             connection = self._engine.connect()
         self._connection = connection
         self.inbox = InboxRepository(connection)
-        self.outbox = OutboxRepository(connection)
+        self.outbox = OutboxRepository(connection, self._cipher)
         self.events = EventRepository(connection)
         self.portfolios = PortfolioRepository(connection)
         self.sessions = SessionRepository(connection, self._cipher)
-        self.dead_letters = DeadLetterRepository(connection)
+        self.tokens = SealedTokens(connection, self._cipher)
+        self.dead_letters = DeadLetterRepository(connection, self._cipher)
         self.leases = LeaseRepository(connection)
         self.instruments = InstrumentRepository(connection)
         self.registry = RegistryRepository(connection)

@@ -16,6 +16,7 @@ from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.publication import Publication
 from actors.database.replay import purge, replay
+from actors.database.session_upkeep import EXPIRED_AT_ONCE, end_expired, note_use, reseal
 from actors.database.snapshot import DatabaseSnapshot
 from actors.database.tally import Tally
 from actors.database.transaction import Transactions, Written
@@ -27,13 +28,17 @@ from actors.messages import (
     CatalogueLoaded,
     Committed,
     CommitUnit,
+    EndExpired,
     GetOutbox,
+    NoteUse,
     OpenBooks,
     OutboxPublished,
     PurgeDeadLetters,
     RenewLeases,
     ReplayDeadLetter,
+    Reseal,
     RetryCommit,
+    SessionsStored,
 )
 from actors.rows import OutboundMessage
 from actors.runtime.actor import ServiceActor
@@ -43,7 +48,9 @@ from actors.runtime.tree import Phase
 from persistence.database import Database
 from persistence.errors import Conflict, Misconfigured, NotMigrated, Unavailable
 from persistence.migration import heads
+from settings import HousekeepingSettings
 
+KEPT_BY_DEFAULT = HousekeepingSettings()
 RENEW_EVERY_S = 3.0
 RENEW_AWAY_S = 0.25
 """While the server is away: how soon after its return the leases are renewed, as nothing is pulled before."""
@@ -53,7 +60,8 @@ class DatabaseActor(ServiceActor):
     """The writer.
 
     Owns: the one writing connection, the tokens of open books, the leases of this process.
-    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`.
+    Receives: `CommitUnit`, `OpenBooks`, `GetOutbox`, `OutboxPublished`, `ReplayDeadLetter`, `PurgeDeadLetters`,
+    `Reseal`, `EndExpired`, `NoteUse`.
     Sends: `Committed` to the gateway, `UnitsCommitted`, `BooksInvalidated` and `CatalogueLoaded` to the brokers,
     `SessionsStored` to auth.
     On failure: restarted; every broker is told to open its books again. While the server is away it parks: the batch
@@ -72,6 +80,7 @@ class DatabaseActor(ServiceActor):
         node: str,
         incarnation: str,
         migrate: Callable[[], None] | None,
+        housekeeping: HousekeepingSettings = KEPT_BY_DEFAULT,
     ) -> None:
         super().__init__(context)
         self._database = database
@@ -89,7 +98,7 @@ class DatabaseActor(ServiceActor):
         self._committing = Committing(
             self._transactions, self._leases, self._outbox, parking, self._announcer, self._count, self.log
         )
-        self._housekeeping = Housekeeping(context, database, self._publication, parking)
+        self._housekeeping = Housekeeping(context, database, self._publication, parking, housekeeping, self._tally)
         self.handles(
             {
                 OpenBooks: parking.later(self._open_books),
@@ -97,6 +106,9 @@ class DatabaseActor(ServiceActor):
                 OutboxPublished: lambda message: self._outbox.note_published(message.ids),
                 ReplayDeadLetter: parking.or_again(self._replay),
                 PurgeDeadLetters: parking.or_again(self._purge),
+                Reseal: parking.or_again(lambda message: reseal(database, message)),
+                EndExpired: parking.later(self._end_expired),
+                NoteUse: parking.later(lambda message: note_use(database, message)),
                 RetryCommit: self._retry,
                 RenewLeases: self._renew,
                 **self._housekeeping.handlers(),
@@ -164,11 +176,9 @@ class DatabaseActor(ServiceActor):
             if self.context.mailbox.interrupts:
                 return True
         if self._outbox.published and not self.context.mailbox.depth():
-            with self._parking.on_outage():
-                self._publication.drop_published()
+            self._parking.attempt(self._publication.drop_published)
         if self._outbox.goes_on and self._parking.away is None:
-            with self._parking.on_outage():
-                self._publication.go_on()
+            self._parking.attempt(self._publication.go_on)
         return True
 
     def _measured(self, units: list[CommitUnit]) -> None:
@@ -231,6 +241,15 @@ class DatabaseActor(ServiceActor):
         self._publish()
         return gone
 
+    # Sessions
+
+    def _end_expired(self, message: EndExpired) -> None:
+        ended = end_expired(self._database, message)
+        if ended:
+            self.context.directory["auth"].tell_control(SessionsStored(ended))
+        if len(ended) == EXPIRED_AT_ONCE:
+            self.context.handle.tell(message)
+
     # Books and leases
 
     def _open_books(self, message: OpenBooks) -> None:
@@ -288,5 +307,6 @@ class DatabaseActor(ServiceActor):
                 self._tally.dead_letters,
                 self._leases.tenures,
                 self._catalogue.state,
+                self._housekeeping.as_status(),
             )
         )

@@ -9,23 +9,13 @@ from typing import Any, TypeVar
 
 from actors.errors import DeadLetterNotFound, DomainError, ReplayRefused, TryAgain
 from actors.messages import ReplayDeadLetter
-from actors.redaction import shown, shown_headers
+from actors.redaction import Shown, harmless_of, shown, shown_headers
 from persistence.database import Database
 from persistence.errors import Conflict, Poison, Unavailable
 from persistence.records import DeadLetterRecord
 from persistence.unit_of_work import UnitOfWork
 
 MIN_PREFIX = 4
-SENSITIVE = "auth."
-"""Subjects that begin so carry tokens."""
-HARMLESS = frozenset(
-    {
-        *("id", "correlation_id", "causation_id", "trace_id", "parent_trace_id", "broker", "type", "ts", "key"),
-        *("source", "version", "user_id", "expires_at", "login_method", "user_name", "user_shortname", "email"),
-        *("ip_address", "user_agent", "reason"),
-    }
-)
-"""What is shown of messages that carry tokens."""
 
 Result = TypeVar("Result")
 
@@ -74,8 +64,10 @@ class Letters:
             TryAgain: the database is away.
         """
         letter = self._one(prefix)
-        harmless = HARMLESS if letter.subject.startswith(SENSITIVE) else None
-        payload = shown(letter.payload, harmless)
+        harmless = harmless_of(letter.subject)
+        payload = (
+            shown(letter.payload, harmless) if letter.payload or not letter.size else Shown(None, None, masked=True)
+        )
         return {
             "id": letter.id,
             "time": _wire(letter.created_at),
@@ -90,9 +82,10 @@ class Letters:
             "stored_at": _wire(letter.stored_at),
             "replays": letter.replays,
             "replayed_at": _wire(letter.replayed_at),
-            "headers": shown_headers(letter.headers),
-            "bytes": len(letter.payload),
-            "masked": payload.masked,
+            "headers": shown_headers(letter.headers, harmless),
+            "bytes": letter.size,
+            "masked": payload.masked or letter.payload_lost is not None,
+            "payload_lost": letter.payload_lost,
             "payload": payload.text,
             "payload_hex": payload.hex,
         }
@@ -101,12 +94,14 @@ class Letters:
         """The order to replay the one whose id begins so.
 
         Raises:
-            ReplayRefused: it was replayed before and `again` is false, or no stream takes it.
+            ReplayRefused: it was replayed before and `again` is false, no stream takes it, or it was not kept.
             DeadLetterNotFound, DomainError, TryAgain: as in `show`.
         """
         letter = self._one(prefix)
         if letter.subject not in self._subjects:
             raise ReplayRefused(f"{letter.id}: {_why_not(letter.subject)}")
+        if letter.payload_lost:
+            raise ReplayRefused(f"{letter.id} cannot be replayed: {letter.payload_lost}; send the message anew")
         if letter.replays and not again:
             raise ReplayRefused(f"{letter.id} was replayed at {_wire(letter.replayed_at)}; give --again to repeat that")
         return ReplayDeadLetter(letter.id, again)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.errors import TryAgain
@@ -58,13 +57,14 @@ class Parking:
         self._context.resume()
         self._changed()
 
-    @contextmanager
-    def on_outage(self) -> Iterator[None]:
-        """Park instead of failing if the server turns out to be away."""
+    def attempt(self, work: Callable[[], None]) -> bool:
+        """Do the work; parks and returns False if the server turns out to be away."""
         try:
-            yield
+            work()
         except (Unavailable, Conflict) as error:
             self.park([], error)
+            return False
+        return True
 
     def later(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         """A handler that, with the server away, leaves its message in the mailbox and parks."""

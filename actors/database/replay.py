@@ -8,6 +8,7 @@ from actors.database.commit import encode_outbox
 from actors.dead_letter import replay_id
 from actors.errors import ReplayRefused
 from actors.messages import OutboxBatch, PurgeDeadLetters, ReplayDeadLetter
+from actors.redaction import substitute
 from actors.rows import OutboundMessage
 from persistence.database import Database
 
@@ -19,18 +20,21 @@ def replay(database: Database, message: ReplayDeadLetter) -> OutboxBatch:
     handles the message first, it counts once, however often it is replayed.
 
     Raises:
-        ReplayRefused: it is gone, or another replay came first.
+        ReplayRefused: it is gone, another replay came first, or its bytes were not kept.
         Unavailable, Conflict: the outcome is unknown; if it was done, the outbox has the batch.
     """
     with database.writer_unit() as work:
         letter = work.dead_letters.claim(message.id, again=message.again)
         if letter is None:
             raise ReplayRefused(f"{message.id} was purged or replayed by now; see `alpha-panda dlq list`")
+        if letter.payload_lost:
+            raise ReplayRefused(f"{letter.id} cannot be replayed: {letter.payload_lost}; send the message anew")
         if letter.message_id is not None:
             work.inbox.release(letter.consumer, letter.message_id, letter.created_at)
         identity = replay_id(letter.id, letter.replays, letter.stored_at or letter.created_at)
         batch = OutboxBatch(str(uuid.uuid4()), (OutboundMessage(letter.subject, identity, letter.payload),))
-        work.outbox.add(batch.id, encode_outbox(batch.messages))
+        secret = substitute(letter.subject, letter.payload) is not None
+        work.outbox.add(batch.id, encode_outbox(batch.messages), secret=secret)
         work.commit()
     return batch
 

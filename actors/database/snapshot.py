@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class DatabaseSnapshot:
     dead_letters: int
     tenures: dict[str, Tenure]
     catalogue: CatalogueState
+    housekeeping: Mapping[str, Any]
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
@@ -40,4 +42,5 @@ class DatabaseSnapshot:
             "events": self.events,
             "dead_letters": self.dead_letters,
             "instruments": self.catalogue.as_status(),
+            "housekeeping": self.housekeeping,
         }

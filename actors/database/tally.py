@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from actors.database.transaction import Written
 
@@ -27,6 +28,12 @@ class Tally:
             self.dead_letters += unit.dead_letter is not None
             for event in unit.events:
                 self._events.setdefault(event.broker_namespace, Counter())[event.event_type] += 1
+
+    def events_pruned(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """So many events of each broker and type are gone: what is counted is what is stored."""
+        for (broker, kind), events in counts.items():
+            if broker in self._events:
+                self._events[broker][kind] = max(0, self._events[broker][kind] - events)
 
     def purged(self, dead_letters: int) -> None:
         """So many dead letters are gone."""

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from actors.gateway.codec import BadMessage, decode_session_request
-from actors.gateway.subjects import REQUEST_SESSION, REQUEST_SESSION_SAVE, REQUEST_STATUS
+from actors.gateway.subjects import REQUEST_SESSION, REQUEST_SESSION_SAVE, REQUEST_SESSION_USE, REQUEST_STATUS
 from actors.gateway.wire import Frame, Wire, reply
-from actors.messages import GetSession, StoredSession
+from actors.messages import GetSession, StoredSession, UseSession
 from actors.runtime.directory import Directory
 from actors.sessions import shown
 
@@ -58,6 +58,7 @@ class Requests:
         """Subscribe to the subjects of requests."""
         await self._wire.listen(REQUEST_STATUS, self._answer_status)
         await self._wire.listen(REQUEST_SESSION, self._answer_session, QUEUE)
+        await self._wire.listen(REQUEST_SESSION_USE, self._use_session, QUEUE)
         await self._wire.listen(REQUEST_SESSION_SAVE, self._save_session, QUEUE)
 
     def _answer_status(self, request: Frame) -> None:
@@ -76,6 +77,20 @@ class Requests:
             asker.fail(BadMessage("user_id: missing"))
         else:
             self._directory["auth"].post(GetSession(user_id), asker)
+
+    def _use_session(self, request: Frame) -> None:
+        """`{"user_id": ..., "broker": ...}`, one of them at least: a broker's client works with the session."""
+        asker = NatsReply(self._wire, request.reply)
+        try:
+            parsed = orjson.loads(request.data)
+        except orjson.JSONDecodeError:
+            parsed = None
+        wanted = {name: parsed.get(name) for name in ("user_id", "broker")} if isinstance(parsed, dict) else {}
+        given = [value for value in wanted.values() if value is not None]
+        if not given or any(not isinstance(value, str) or "\0" in value for value in given):
+            asker.fail(BadMessage("user_id or broker: missing"))
+        else:
+            self._directory["auth"].post(UseSession(**wanted), asker)
 
     def _save_session(self, request: Frame) -> None:
         asker = NatsReply(self._wire, request.reply)

@@ -14,6 +14,7 @@ SESSION_INVALIDATE = "auth.sessions.invalidate"
 
 REQUEST_STATUS = "panda.status"
 REQUEST_SESSION = "panda.sessions.get"
+REQUEST_SESSION_USE = "panda.sessions.use"
 REQUEST_SESSION_SAVE = "panda.sessions.save"
 
 TICKS_STREAM = "TICKS"

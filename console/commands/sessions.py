@@ -68,3 +68,20 @@ def sessions_invalidate(
     from console import sessions
 
     return sessions.invalidate(settings, user, reason, as_json=as_json)
+
+
+@app.command("rotate-keys")
+def sessions_rotate_keys(context: typer.Context, as_json: Json = False) -> int:
+    """Have the daemon read its key file again, and seal all that is stored with the first key."""
+    settings = settings_of(context)
+    from console import sessions
+
+    return sessions.rotate_keys(settings, as_json=as_json)
+
+
+@app.command("new-key")
+def sessions_new_key() -> int:
+    """Print a new key for AUTH__TOKEN_KEYS or its file; it is kept nowhere else."""
+    from console import sessions
+
+    return sessions.new_key()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 import psycopg2
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from persistence import models
 from persistence.bulk import encode, insert
@@ -29,6 +29,26 @@ _COPY = f"COPY trading_events ({', '.join(_COLUMNS)}) FROM STDIN"
 _PIECE_ROWS = 300
 _MAX_LINE_BYTES = 1 << 22
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+_PRUNE = text("""
+    WITH oldest AS (
+        SELECT id, COALESCE(created_at, event_timestamp) < now() - make_interval(secs => :age_s) AS is_old
+        FROM trading_events WHERE id > :after ORDER BY id LIMIT :limit
+    ), gone AS (
+        DELETE FROM trading_events USING oldest WHERE oldest.is_old AND trading_events.id = oldest.id
+        RETURNING trading_events.id, broker_namespace, event_type
+    )
+    SELECT broker_namespace, event_type, count(*) AS events, max(id) AS last FROM gone GROUP BY 1, 2
+""")
+
+
+class Pruned(NamedTuple):
+    """How many events were deleted, the last id among them, and how many of each broker and type."""
+
+    events: int
+    after: int
+    counts: dict[tuple[str, str], int]
 
 
 class Event(Protocol):
@@ -111,6 +131,19 @@ class EventRepository:
             raise
         finally:
             cursor.close()
+
+    def prune(self, age_s: float, limit: int, after: int) -> Pruned:
+        """Delete at most `limit` of the events stored that many seconds ago or earlier, in the order they were stored.
+
+        Only the first `limit` rows beyond the id `after` are looked at, by the key, so that it takes the same time
+        however many there are; after a young one among them comes none that is old.
+        """
+        given = {"age_s": age_s, "limit": limit, "after": after}
+        counts: dict[tuple[str, str], int] = {}
+        for row in self._connection.execute(_PRUNE, given):
+            counts[row.broker_namespace, row.event_type] = row.events
+            after = max(after, row.last)
+        return Pruned(sum(counts.values()), after, counts)
 
     def count_by_type(self, broker: str) -> dict[str, int]:
         """How many events of each type the broker has."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
-from sqlalchemy import Connection, CursorResult, or_, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, or_, select, text
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError
 
@@ -33,6 +33,32 @@ _INVALIDATE = """
           ORDER BY user_id, updated_at DESC) AS x
     WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
 """
+_EXPIRE = text("""
+    UPDATE trading_sessions AS stored
+    SET is_active = false,
+        session_data = COALESCE(session_data, '{}') - 'access_token'
+            || jsonb_build_object('invalidation_reason', CAST(:reason AS text))
+    FROM (SELECT session_id FROM trading_sessions
+          WHERE is_active AND end_time <= :now
+          ORDER BY session_id LIMIT :limit FOR UPDATE) AS over
+    WHERE stored.session_id = over.session_id
+    RETURNING stored.*
+""")
+_PRUNE = text("""
+    DELETE FROM trading_sessions WHERE session_id = ANY(ARRAY(
+        SELECT session_id FROM trading_sessions
+        WHERE NOT is_active
+          AND GREATEST(updated_at, CASE WHEN end_time < now() THEN end_time END)
+              < now() - make_interval(secs => :age_s)
+        LIMIT :limit
+    ))
+""")
+_USED = text("""
+    UPDATE trading_sessions
+    SET session_data = COALESCE(session_data, '{}')
+        || jsonb_build_object('last_activity_timestamp', CAST(:used_at AS text))
+    WHERE user_id = :user_id AND is_active
+""")
 _PREPARED = "panda_prepared_save"
 """Where a connection notes the statement's name, which is its own: behind a pooler others share its backend."""
 _NEVER = ""
@@ -64,6 +90,7 @@ _SAVE = """
     SELECT place, saved.session_id, saved.start_time FROM saved JOIN newest USING (user_id)
 """
 _table = models.trading_sessions
+_newest_first = (_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 Sessions = list[SessionRecord]
@@ -149,6 +176,34 @@ class SessionRepository:
         self._connection.exec_driver_sql(_INVALIDATE, (encode(orders),))
         return self._of_users([value_of(order, "user_id") for order in orders])
 
+    def expire(self, now: datetime, reason: str, limit: int) -> Sessions:
+        """End at most `limit` active sessions whose end time is `now` or earlier, for that reason, and forget their
+        tokens; returns them as they are then.
+
+        What orders saves, `updated_at`, stays: a login of just before the expiry that comes late is still saved.
+        """
+        given = {"now": now, "limit": limit, "reason": reason}
+        return [self._record(row) for row in self._connection.execute(_EXPIRE, given).mappings()]
+
+    def prune(self, age_s: float, limit: int) -> int:
+        """Delete at most `limit` sessions that ended that many seconds ago or earlier; returns how many."""
+        return self._connection.execute(_PRUNE, {"age_s": age_s, "limit": limit}).rowcount
+
+    def note_use(self, user_id: str, used_at: datetime) -> bool:
+        """Note the last activity of the user's session; false if there is no active one. `updated_at` stays."""
+        given = {"user_id": user_id, "used_at": used_at.isoformat()}
+        return self._connection.execute(_USED, given).rowcount == 1
+
+    def newest(self, now: datetime, user_id: str | None, broker: str | None) -> SessionRecord | None:
+        """The newest session that is active and not expired: of that user, at that broker, of any if None."""
+        wanted = select(_table).where(_is_valid(now))
+        if user_id is not None:
+            wanted = wanted.where(_table.c.user_id == user_id)
+        if broker is not None:
+            wanted = wanted.where(_table.c.session_data["broker"].astext == broker)
+        newest = wanted.order_by(*_newest_first).limit(1)
+        return next((self._record(row) for row in self._connection.execute(newest).mappings()), None)
+
     def load_active(self, now: datetime) -> Sessions:
         """Sessions that are active and not expired, newest first.
 
@@ -156,8 +211,7 @@ class SessionRepository:
             TokenKeyError: a token was sealed with a key that is not configured. Everywhere else such a
                 session comes without its token and with `token_readable` false.
         """
-        valid = _table.c.is_active & or_(_table.c.end_time.is_(None), _table.c.end_time > now)
-        wanted = select(_table).where(valid).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
+        wanted = select(_table).where(_is_valid(now)).order_by(*_newest_first)
         records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
@@ -170,7 +224,7 @@ class SessionRepository:
 
     def list(self, limit: int) -> Sessions:
         """At most `limit` sessions, newest first."""
-        newest = select(_table).order_by(_table.c.updated_at.desc().nulls_last(), _table.c.user_id).limit(limit)
+        newest = select(_table).order_by(*_newest_first).limit(limit)
         return [self._record(row) for row in self._connection.execute(newest).mappings()]
 
     def _of_users(self, user_ids: Sequence[str]) -> Sessions:
@@ -203,6 +257,10 @@ class SessionRepository:
             return self._cipher.open(str(text)), True
         except TokenKeyError:
             return None, False
+
+
+def _is_valid(now: datetime) -> ColumnElement[bool]:
+    return _table.c.is_active & or_(_table.c.end_time.is_(None), _table.c.end_time > now)
 
 
 def _newest_of_each(rows: Sequence[object]) -> dict[str, object]:

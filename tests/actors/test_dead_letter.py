@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -214,3 +215,20 @@ def test_no_replay_is_newer_than_itself() -> None:
     header = {"Nats-Msg-Id": replay_id(str(uuid.uuid4()), 1, NOW + timedelta(days=365))}
 
     assert first_stored_at(delivery(headers=header)) == NOW
+
+
+@pytest.mark.parametrize("data", [b'{"id": "m 1", "data": {"user_id": "u", "access_token": "s3cr3t"}}', b'"s3cr3t'])
+def test_a_token_is_in_no_message_and_not_in_the_headers(data: bytes) -> None:
+    one = delivery(data, subject="auth.sessions.save", headers={"Authorization": "s3cr3t", "Nats-Msg-Id": "m 1"})
+
+    unit = dead_letter_unit(one, REASON, "BadMessage")
+
+    (message,) = unit.outbound
+    original = orjson.loads(message.payload)["data"]["original_message"]
+    assert b"s3cr3t" not in message.payload
+    assert (original["masked"], original["sha256"]) == (True, hashlib.sha256(data).hexdigest())
+    assert unit.dead_letter is not None
+    assert unit.dead_letter.headers == {"Authorization": "********", "Nats-Msg-Id": "m 1"}
+    assert unit.dead_letter.payload == data
+    assert b"s3cr3t" not in (unit.dead_letter.substitute or b"")
+    assert "s3cr3t" not in repr(unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from actors.redaction import MASK, shown, shown_headers
+from actors.redaction import MASK, harmless_of, shown, shown_headers, substitute
 
 TOKEN = "s3cr3t-t0k3n"
 SAVE = {"id": "7", "data": {"user_id": "alice", "access_token": TOKEN, "broker": "paper"}}
@@ -98,3 +98,61 @@ def test_json_nested_deeply_is_masked_without_recursion() -> None:
 def test_headers_are_masked_by_their_names() -> None:
     assert shown_headers({"Nats-Msg-Id": "1", "Authorization": TOKEN}) == {"Nats-Msg-Id": "1", "Authorization": MASK}
     assert shown_headers(None) == {}
+
+
+SAVES, SIGNALS = "auth.sessions.save", "paper.signals.validated"
+
+
+@pytest.mark.parametrize(
+    ("subject", "data"),
+    [
+        (SAVES, orjson.dumps(SAVE)),
+        (SAVES, orjson.dumps({"data": {"access_tokn": TOKEN}})),
+        (SAVES, orjson.dumps({"data": {TOKEN: 1}})),
+        (SAVES, orjson.dumps({"data": {"user_id": [TOKEN], "user_name": TOKEN}})),
+        (SAVES, orjson.dumps(TOKEN)),
+        (SAVES, orjson.dumps(SAVE)[:-2]),
+        (SAVES, TOKEN.encode("utf-16")),
+        (SAVES, b'{"user_id": "%s", "user_id": "alice"}' % TOKEN.encode()),
+        (SAVES, b"[" * 2000 + TOKEN.encode()),
+        (SIGNALS, orjson.dumps(SAVE)),
+        (SIGNALS, orjson.dumps(SAVE)[:-2]),
+        (SIGNALS, orjson.dumps(SAVE).decode().encode("utf-16-le")),
+        (SIGNALS, b'{"access\\u005ftoken": "%s"}' % TOKEN.encode()),
+        (SIGNALS, b'{"a": {"access_token": "%s"}, "a": 1}' % TOKEN.encode()),
+        (SIGNALS, orjson.dumps({"instrument_token": 1, "metadata": {"API_KEY": TOKEN}})),
+        (SIGNALS, b'{"access_token": "%s", "padding": "%s"}' % (TOKEN.encode(), b"x" * (1 << 20))),
+    ],
+)
+def test_what_is_kept_of_a_message_with_a_token_has_it_not(subject: str, data: bytes) -> None:
+    kept = substitute(subject, data)
+
+    assert kept is not None
+    assert TOKEN.encode() not in kept
+
+
+@pytest.mark.parametrize(
+    ("subject", "data"),
+    [
+        (SIGNALS, b""),
+        (SIGNALS, b"{bad"),
+        (SIGNALS, b"\xff\x00\xfe"),
+        (SIGNALS, b'{"instrument_token": 1, "exchange_token": 2, "strategy_id": "\\u0939"}'),
+        (SIGNALS, b'{"strategy_id": "tokens", "instrument_token": 1}'),
+        ("market.ticks", b'{"instrument_token": 1,'),
+        (SAVES, b""),
+        (
+            "auth.sessions.invalidate",
+            b'{"id": "1", "key": "k", "source": "s", "version": 1, "data": {"user_id": "alice", "reason": "logout"}}',
+        ),
+    ],
+)
+def test_a_message_without_a_secret_is_kept_as_it_is(subject: str, data: bytes) -> None:
+    assert substitute(subject, data) is None
+
+
+def test_of_the_headers_of_what_carries_tokens_only_the_harmless_are_kept() -> None:
+    headers = {"Nats-Msg-Id": "1", "X-Note": TOKEN}
+
+    assert shown_headers(headers, harmless_of(SAVES)) == {"Nats-Msg-Id": "1", "X-Note": MASK}
+    assert shown_headers(headers, harmless_of(SIGNALS)) == headers

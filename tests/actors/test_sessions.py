@@ -101,6 +101,8 @@ class TestState:
             ({"expires_at": NOW + timedelta(microseconds=1)}, "active"),
             ({"is_active": False}, "invalidated"),
             ({"is_active": False, "expires_at": NOW}, "invalidated"),
+            ({"is_active": False, "expires_at": NOW, "reason": "token_expired"}, "expired"),
+            ({"is_active": False, "reason": "logout"}, "invalidated"),
         ],
     )
     def test_it_follows_from_the_row_and_the_time(self, fields: dict[str, Any], state: str) -> None:
@@ -119,6 +121,8 @@ class TestShown:
             "start_time": "2026-01-05T04:00:00.123456Z",
             "expires_at": "2026-01-05T05:00:00.123456Z",
             "updated_at": None,
+            "last_activity_timestamp": None,
+            "invalidation_reason": None,
             "access_token": "********",
         }
 

@@ -102,3 +102,22 @@ def test_a_copy_of_what_is_there_is_refused_as_a_whole(database: Database) -> No
         unit.events.copy([Copied("2"), Copied("1")])
 
     assert refused.value.sqlstate == "23505"
+
+
+def test_old_events_are_pruned_in_portions_from_the_front_and_counted_by_type(database: Database) -> None:
+    with database.writer_unit() as unit:
+        old = [Event("1"), Event("2", "order_placed"), Event("3"), Event("4", broker_namespace="zerodha")]
+        unit.events.add(old)
+        unit.connection.execute(text_("UPDATE trading_events SET created_at = created_at - interval '8 days'"))
+        unit.events.add([Event("5")])
+        week_s = 7 * 86_400.0
+
+        first = unit.events.prune(week_s, 3, 0)
+        rest = unit.events.prune(week_s, 3, first.after)
+        none = unit.events.prune(week_s, 3, rest.after)
+        left = unit.connection.execute(select(models.trading_events.c.event_id)).scalars().all()
+
+    assert first.counts == {("paper", "order_filled"): 2, ("paper", "order_placed"): 1}
+    assert (first.events, rest.events, none.events, none.after) == (3, 1, 0, rest.after)
+    assert rest.counts == {("zerodha", "order_filled"): 1}
+    assert left == ["5"]

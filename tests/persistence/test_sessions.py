@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
@@ -101,6 +102,96 @@ def test_active_unexpired_sessions_are_loaded_newest_first(database: Database) -
     with database.read_unit() as unit:
         assert [one.user_id for one in unit.sessions.load_active(at(10))] == ["new", "old"]
         assert [one.user_id for one in unit.sessions.list(3)] == ["ended", "new", "expired"]
+
+
+def test_sessions_whose_time_is_over_are_ended_and_have_no_token(database: Database) -> None:
+    save(
+        database,
+        Session("over", at(1), end_time=at(9)),
+        Session("over now", at(1), end_time=at(10)),
+        Session("goes on", at(1), end_time=at(11)),
+        Session("without end", at(1)),
+        Session("ended before", at(1), end_time=at(2), is_active=False),
+    )
+
+    with database.writer_unit() as unit:
+        first = unit.sessions.expire(at(10), "token_expired", 1)
+        ended = first + unit.sessions.expire(at(10), "token_expired", 9)
+        unit.commit()
+        assert unit.sessions.expire(at(10), "token_expired", 9) == []
+    with database.read_unit() as unit:
+        valid = unit.sessions.load_active(at(0))
+
+    assert len(first) == 1
+    assert {one.user_id for one in ended} == {"over", "over now"}
+    assert {(one.is_active, one.access_token, one.session_data["invalidation_reason"]) for one in ended} == {
+        (False, None, "token_expired")
+    }
+    assert [one.user_id for one in valid] == ["goes on", "without end"]
+
+
+def test_a_login_of_before_the_expiry_that_comes_after_it_is_saved(database: Database) -> None:
+    save(database, Session("u", at(1), end_time=at(9)))
+    with database.writer_unit() as unit:
+        unit.sessions.expire(at(10), "token_expired", 9)
+        unit.commit()
+
+    save(database, Session("u", at(8), token="new", end_time=at(99)))
+
+    with database.read_unit() as unit:
+        assert [one.access_token for one in unit.sessions.load_active(at(11))] == ["new"]
+
+
+def test_the_newest_unexpired_session_is_found_by_user_and_by_broker(database: Database) -> None:
+    save(database, Session("old", at(1)), Session("new", at(2)), Session("expired", at(3), end_time=at(9)))
+
+    with database.read_unit() as unit:
+        found = [
+            record and record.user_id
+            for record in (
+                unit.sessions.newest(at(10), None, "zerodha"),
+                unit.sessions.newest(at(8), None, "zerodha"),
+                unit.sessions.newest(at(10), "old", "zerodha"),
+                unit.sessions.newest(at(10), "old", None),
+                unit.sessions.newest(at(10), "expired", None),
+                unit.sessions.newest(at(10), None, "paper"),
+            )
+        ]
+    assert found == ["new", "expired", "old", "old", None, None]
+
+
+def test_sessions_that_ended_long_ago_are_pruned_and_active_ones_are_not(database: Database) -> None:
+    now = datetime.now(UTC)
+    long_ago, far = now - timedelta(days=9), now + timedelta(days=9)
+    save(
+        database,
+        Session("ended", long_ago, is_active=False),
+        Session("ended before its time", long_ago, end_time=far, is_active=False),
+        Session("expired of late", long_ago, end_time=now - timedelta(days=1), is_active=False),
+        Session("ended of late", now, is_active=False),
+        Session("active", long_ago),
+    )
+
+    with database.writer_unit() as unit:
+        assert unit.sessions.prune(7 * 86_400.0, 1) == 1
+        assert unit.sessions.prune(7 * 86_400.0, 9) == 1
+        assert unit.sessions.prune(7 * 86_400.0, 9) == 0
+        assert {one.user_id for one in unit.sessions.list(9)} == {"expired of late", "ended of late", "active"}
+
+
+def test_the_last_use_is_noted_and_nothing_else_changes(database: Database) -> None:
+    save(database, Session("u", at(1)), Session("ended", at(1), is_active=False))
+
+    with database.writer_statement() as unit:
+        assert unit.sessions.note_use("u", at(5))
+        assert not unit.sessions.note_use("ended", at(5))
+        assert not unit.sessions.note_use("nobody", at(5))
+
+    with database.read_unit() as unit:
+        stored = unit.sessions.get("u")
+    assert stored is not None
+    assert stored.session_data == {"broker": "zerodha", "last_activity_timestamp": at(5).isoformat()}
+    assert (stored.access_token, stored.updated_at) == ("token", at(1))
 
 
 def test_tokens_are_sealed_in_the_database_and_open_in_records(database_url: str) -> None:

@@ -100,10 +100,11 @@ def session_save(user: str, access_token: str, **data: Any) -> dict[str, Any]:
 
 
 def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) -> None:
-    """Publish to JetStream, each acknowledged."""
+    """Publish to JetStream, each acknowledged; a daemon that has just started may be about to make the stream."""
 
     async def work(client: Client) -> None:
         js = client.jetstream()
+        await until_made(client, subject)
         for start in range(0, len(messages), 250):
             await asyncio.gather(*(send(js, message) for message in messages[start : start + 250]))
 
@@ -114,6 +115,21 @@ def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) 
             await js.publish(subject, json.dumps(message).encode(), headers={"Nats-Msg-Id": message["id"]})
 
     with_client(url, work)
+
+
+async def until_made(client: Client, subject: str, timeout_s: float = 10.0) -> None:
+    """Wait until a stream takes the subject."""
+    js = client.jetstream()
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            await js.find_stream_name_by_subject(subject)
+        except NotFoundError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await client.flush()
+        else:
+            return
 
 
 def publish_under(url: str, subject: str, messages: Sequence[tuple[str | None, dict[str, Any]]]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.conftest import execute
 from tests.system import books, streams
@@ -142,41 +145,81 @@ def test_bytes_that_are_no_text_are_replayed_as_they_were(daemon: Daemon, stream
     assert again["headers"]["Nats-Msg-Id"] == done["message_id"]
 
 
+@pytest.fixture
+def sealing(tmp_path: Path, database_url: str, streams_url: str) -> Iterator[Daemon]:
+    """A daemon with a key."""
+    servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+    with Daemon(tmp_path / "sealing", AUTH__TOKEN_KEYS=Fernet.generate_key().decode(), **servers) as daemon:
+        yield daemon
+
+
 def test_a_login_that_is_replayed_does_not_replace_a_newer_one(
-    daemon: Daemon, database_url: str, streams_url: str
+    sealing: Daemon, database_url: str, streams_url: str
 ) -> None:
     execute(database_url, REFUSE_LOGIN)
     old = streams.session_save("alice", "old-token", user_name="refused")
     streams.publish(streams_url, "auth.sessions.save", [old])
-    letter = the_letter(daemon)
+    letter = the_letter(sealing)
     execute(database_url, TAKE_LOGIN)
-    streams.publish(streams_url, "auth.sessions.save", [streams.session_save("alice", "new-token")])
+    newer = streams.session_save("alice", "new-token", user_name="newer")
+    streams.publish(streams_url, "auth.sessions.save", [newer])
     handled = "SELECT count(*) FROM inbox WHERE consumer = 'auth'"
     eventually(lambda: execute(database_url, handled) == [(2,)])
 
-    replay(daemon, letter)
+    replay(sealing, letter)
 
-    newest = "SELECT session_data->>'access_token', (SELECT max(stream_seq) FROM inbox) FROM trading_sessions"
+    newest = "SELECT session_data->>'user_name', (SELECT max(stream_seq) FROM inbox) FROM trading_sessions"
     eventually(lambda: execute(database_url, newest)[0][1] == 3)
-    assert execute(database_url, newest) == [("new-token", 3)]
+    assert execute(database_url, newest) == [("newer", 3)]
 
 
 def test_a_login_that_nothing_came_after_is_saved_by_its_replay(
-    daemon: Daemon, database_url: str, streams_url: str
+    sealing: Daemon, database_url: str, streams_url: str
 ) -> None:
     execute(database_url, REFUSE_LOGIN)
     save = streams.session_save("alice", "only-token", user_name="refused")
     streams.publish(streams_url, "auth.sessions.save", [save])
-    letter = the_letter(daemon)
+    letter = the_letter(sealing)
     execute(database_url, TAKE_LOGIN)
+    ((kept,),) = execute(database_url, "SELECT payload FROM dead_letters")
 
-    replay(daemon, letter)
+    replay(sealing, letter)
 
-    token = "SELECT session_data->>'access_token' FROM trading_sessions"
-    eventually(lambda: execute(database_url, token) == [("only-token",)])
-    shown = daemon.request("GET", f"/dlq/{letter}")
+    saved = "SELECT user_id, session_data->>'access_token' LIKE 'fernet:%' FROM trading_sessions"
+    eventually(lambda: execute(database_url, saved) == [("alice", True)])
+    replayed = streams.read_raw(streams_url, "SESSIONS")[-1]
+    assert json.loads(replayed.data) == save
+    assert bytes(kept).startswith(b"fernet:")  # type: ignore[call-overload]
+    shown = sealing.request("GET", f"/dlq/{letter}")
     assert "only-token" not in json.dumps(shown)
     assert json.loads(shown["payload"])["data"]["user_id"] == "alice"
+    assert shown["bytes"] == sealing.request("GET", "/dlq")["dead_letters"][0]["bytes"] == len(replayed.data)
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (b'{"data": {"user_id": "alice", "access_token": "s3cr3t", "broker": 7}}', b"masked:"),
+        (b'{"data": {"user_id": "alice", "access_token": "s3cr3t', b"withheld:"),
+    ],
+)
+def test_without_a_key_no_token_is_kept_and_a_replay_is_refused(
+    daemon: Daemon, database_url: str, streams_url: str, data: bytes, kept: bytes
+) -> None:
+    streams.publish(streams_url, "auth.sessions.save", [data])
+    letter = the_letter(daemon)
+
+    refusal = replay(daemon, letter)
+
+    ((payload,),) = execute(database_url, "SELECT payload FROM dead_letters")
+    assert bytes(payload).startswith(kept)  # type: ignore[call-overload]
+    assert "no key was set in AUTH__TOKEN_KEYS" in refusal["error"]
+    ((_, message, _),) = eventually(lambda: streams.read(streams_url, "SYSTEM_DLQ"))
+    original = message["data"]["original_message"]
+    assert (original["size"], original["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert letters(daemon)[0]["bytes"] == len(data)
+    seen = str([payload, message, daemon.request("GET", f"/dlq/{letter}")])
+    assert "s3cr3t" not in seen
 
 
 def test_a_tick_of_the_past_is_not_replayed(daemon: Daemon, streams_url: str) -> None:

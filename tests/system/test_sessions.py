@@ -132,6 +132,44 @@ def test_an_ended_session_is_not_loaded_again(idle_daemon: Daemon, streams_url: 
         assert idle_daemon.status()["brokers"]["paper"]["session"]["state"] == "none"
 
 
+def test_a_session_whose_time_is_over_is_ended_and_its_token_forgotten(
+    idle_daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    over = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    with idle_daemon:
+        streams.request(
+            streams_url,
+            "panda.sessions.save",
+            streams.session_save("u1", "token", broker="paper", expires_at=over, user_name="Anna"),
+        )
+        refusal = streams.request(streams_url, "panda.sessions.use", {"user_id": "u1"})
+        idle_daemon.stop()
+
+    with idle_daemon:
+        ended = "SELECT is_active, session_data->>'invalidation_reason' FROM trading_sessions"
+        eventually(lambda: execute(database_url, ended) == [(False, "token_expired")])
+        shown = idle_daemon.request("GET", "/sessions/u1")
+
+    assert "no session is active for u1" in refusal["error"]
+    assert tokens(database_url) == {"u1": "None"}
+    assert (shown["state"], shown["invalidation_reason"], shown["user_name"]) == ("expired", "token_expired", "Anna")
+
+
+def test_a_session_shows_when_it_was_used(daemon: Daemon, database_url: str, streams_url: str) -> None:
+    save = streams.session_save("u1", "very-secret-token", broker="paper")
+    streams.request(streams_url, "panda.sessions.save", save)
+    unused = daemon.request("GET", "/sessions/u1")
+
+    answer = streams.request(streams_url, "panda.sessions.use", {"broker": "paper"})
+
+    used = eventually(lambda: daemon.request("GET", "/sessions/u1")["last_activity_timestamp"])
+    assert unused["last_activity_timestamp"] is None
+    assert used > unused["updated_at"]
+    assert daemon.request("GET", "/sessions/u1")["updated_at"] == unused["updated_at"]
+    assert answer["user_id"] == "u1"
+    assert "very-secret-token" not in str(answer)
+
+
 def test_a_token_is_sealed_in_the_database_when_keys_are_set(
     tmp_path: Any, database_url: str, streams_url: str
 ) -> None:
