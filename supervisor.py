@@ -55,6 +55,7 @@ from actors.gateway.embedded import EmbeddedNats
 from actors.gateway.subjects import TICKS, streams
 from actors.health import HealthActor
 from actors.inspection import Inspection
+from actors.masking import masked
 from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
@@ -218,7 +219,7 @@ def run(settings: Settings) -> int:
 
 
 def _refuse(problem: str, exit_code: int) -> int:
-    sys.stderr.write(f"alpha-panda: {problem}\n")
+    sys.stderr.write(f"alpha-panda: {masked(problem)}\n")
     return exit_code
 
 
@@ -345,6 +346,7 @@ class Process:
                     return "the supervisor crashed; see the log", 70
                 self._keep(report)
                 self._embedded.revive()
+                log.tell_what_was_left_out()
                 if cut := database.cut_overdue():
                     self._log.warning("the database did not answer; connections cut", connections=cut)
                 continue

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from actors.errors import ActorError, DomainError, SessionNotFound, StartRefused, TryAgain
+from actors.masking import masked_value
 from actors.messages import (
     Crash,
     GetSession,
@@ -261,4 +262,5 @@ def _plain(answer: Any) -> Any:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    safe = value if status < 400 else masked_value("", value)
+    return Response(orjson.dumps(safe), status, media_type="application/json")

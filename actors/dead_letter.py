@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from actors.masking import masked
 from actors.messages import CommitUnit, Delivery
 from actors.rows import DeadLetterRow, OutboundMessage
 
@@ -52,6 +53,7 @@ def dead_letter_unit(
     """
     position = f"{delivery.stream}:{delivery.stream_seq}:{delivery.stored_at.isoformat()}"
     identity = str(uuid.uuid5(_NAMESPACE, position))
+    reason = masked(reason)
     row = DeadLetterRow(
         id=identity,
         subject=delivery.subject,
@@ -100,7 +102,7 @@ def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) 
     now = delivery.stored_at.isoformat().replace("+00:00", "Z")
     value, encoding = _original(delivery.data)
     headers = delivery.headers or {}
-    parent = _ids_of(delivery.data)
+    parent = ids_in(delivery.data)
     return {
         "id": identity,
         "correlation_id": parent.get("correlation_id", identity),
@@ -147,7 +149,7 @@ def _envelope(delivery: Delivery, identity: str, reason: str, error_class: str) 
     }
 
 
-def _ids_of(data: bytes) -> dict[str, str]:
+def ids_in(data: bytes) -> dict[str, str]:
     """The usable ids of an original that is an envelope, if only in part: its letter is a child of it."""
     try:
         parsed = orjson.loads(data) if len(data) <= MAX_READ_BYTES else None

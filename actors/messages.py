@@ -284,6 +284,11 @@ class CommitUnit:
         return None if row is None else row.user_id
 
     @property
+    def correlation_id(self) -> str | None:
+        """That of its events, if it has any."""
+        return self.events[0].correlation_id if self.events else None
+
+    @property
     def only_saves(self) -> bool:
         """Whether it does nothing but save a session."""
         return self.session is not None and not (self.events or self.outbound or self.portfolio)

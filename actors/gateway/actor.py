@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+import structlog
 import uvloop
 
 from actors.errors import ActorError, StartRefused
@@ -133,6 +134,7 @@ class GatewayActor(ServiceActor):
         return self._given_up
 
     def _run_loop(self, ready: threading.Event) -> None:
+        structlog.contextvars.bind_contextvars(actor=self.context.name)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._main(ready))

@@ -28,6 +28,7 @@ from actors.messages import (
 )
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
+from actors.runtime.correlation import ids_of
 from actors.runtime.letter import Admission, Letter
 from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
@@ -82,6 +83,7 @@ class TradingActor(ServiceActor):
 
     def __init__(self, context: Context, broker: Broker, starting_cash: Decimal) -> None:
         super().__init__(context)
+        self.log = self.log.bind(broker=broker.name)
         self._broker = broker
         self._starting_cash = starting_cash
         self._portfolios: dict[str, Portfolio] = {}
@@ -232,6 +234,8 @@ class TradingActor(ServiceActor):
             for fill in execution.fills:
                 portfolio = apply(portfolio, fill)
             events = record_execution(signal, execution, portfolio, now)
+        if execution.rejection is not None:
+            self.log.warning("order failed", reason=execution.rejection.reason, **ids_of(message))
         unit = CommitUnit(
             consumer=delivery.consumer,
             message_id=signal.signal_id,
