@@ -57,6 +57,9 @@ from actors.health import HealthActor
 from actors.inspection import Inspection
 from actors.masking import masked
 from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
+from actors.metrics.actor import MetricsActor
+from actors.metrics.collector import Metrics
+from actors.metrics.routes import MetricsRoutes
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
 from actors.runtime.child import ChildSpec, GiveUp
@@ -100,13 +103,15 @@ class Servers:
 def children(settings: Settings, servers: Servers, database: Database, report: StatusReport) -> list[ChildSpec]:
     """The child table, in start order."""
     status, inspect = report.build, Inspection(report).build
+    metrics = Metrics(status, report.directory, report.dead_letters)
 
     def control(context: Context) -> ControlActor:
         connection = {"nats": list(servers.nats_servers)}
         taken = frozenset(subject for spec in streams(settings.brokers) for subject in spec.subjects) - {TICKS}
         dlq = DlqRoutes(Letters(database, taken), report.directory).routes()
+        rooms = [*dlq, *MetricsRoutes(metrics.text).routes()]
         return ControlActor(
-            context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, dlq
+            context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, rooms
         )
 
     def writer(context: Context) -> DatabaseActor:
@@ -132,8 +137,11 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
     def gateway(context: Context) -> GatewayActor:
         return GatewayActor(context, settings.nats, lambda: list(servers.nats_servers), settings.brokers, status)
 
+    port = settings.metrics.port
+    measured = [ChildSpec("metrics", lambda context: MetricsActor(context, metrics.registry, port))] if port else []
     return [
         ChildSpec("control", control),
+        *measured,
         ChildSpec("database", writer, start_timeout_s=600, start_retry_s=60, shutdown_s=10, mailbox_capacity=50_000),
         ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",), start_retry_s=60),
         ChildSpec(

@@ -43,6 +43,7 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.database": (*_SHARED, "persistence"),
     "actors.health": _SHARED,
     "actors.control": _SHARED,
+    "actors.metrics": _SHARED,
     "actors.brokers": (*_SHARED, "actors.trading"),
     "actors.trading": (*_SHARED, "actors.brokers"),
     "actors.gateway": _SHARED,

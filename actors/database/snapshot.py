@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from actors.database.measures import CommitFigures
+from actors.runtime.metric import Metric, counter
 from actors.tenure import Tenure
 
 
@@ -23,6 +26,7 @@ class DatabaseSnapshot:
     events: dict[str, dict[str, int]]
     dead_letters: int
     tenures: dict[str, Tenure]
+    figures: CommitFigures
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
@@ -38,3 +42,9 @@ class DatabaseSnapshot:
             "events": self.events,
             "dead_letters": self.dead_letters,
         }
+
+    def as_metrics(self) -> Iterator[Metric]:
+        """What was committed."""
+        yield counter("alpha_panda_commits_total", "Transactions committed.", ({}, self.commits))
+        yield counter("alpha_panda_rows_total", "Rows written.", ({}, self.rows))
+        yield from self.figures.as_metrics()

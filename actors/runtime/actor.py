@@ -179,10 +179,13 @@ class ServiceActor(pykka.ThreadingActor):
         if not letters:
             self._ending = Reason.SHUTDOWN
             return False
+        telemetry, now = self._telemetry, self._now
+        started = now()
         try:
             return self.on_letters(letters)
         finally:
-            self._telemetry.handling = None
+            telemetry.busy_s += now() - started
+            telemetry.handling = None
             if letters:
                 self._mailbox.give_back(context.generation)
 

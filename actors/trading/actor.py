@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
 from actors.runtime.correlation import ids_of
 from actors.runtime.letter import Admission, Letter
+from actors.runtime.metric import Metric, gauge
 from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
@@ -45,6 +47,7 @@ from actors.trading.portfolio import (
 STANDBY_EVERY_S = 3.0
 REMEMBERED = 20_000
 CRASHES_ALLOWED = 1
+STRATEGIES_MEASURED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,17 @@ class BrokerSnapshot:
             "last_signal_age_s": None if self.signal_at is None else round(now - self.signal_at, 3),
             "pending": self.pending,
         }
+
+    def as_metrics(self) -> Iterator[Metric]:
+        """The money of each strategy, of no more than can be looked at."""
+        shown = [
+            ({"strategy_id": one.strategy_id, "broker": one.broker}, one)
+            for one in self.portfolios[:STRATEGIES_MEASURED]
+        ]
+        pnl = [(labels, float(one.total_pnl)) for labels, one in shown]
+        cash = [(labels, float(one.cash)) for labels, one in shown if one.broker == "paper"]
+        yield gauge("strategy_pnl_current", "Profit of the strategy, realized and not.", *pnl)
+        yield gauge("paper_cash_balance", "Cash of the strategy at the paper broker.", *cash)
 
 
 class TradingActor(ServiceActor):
