@@ -11,6 +11,7 @@ from actors.database.batch import take_units
 from actors.database.committing import Committing
 from actors.database.housekeeping import Housekeeping
 from actors.database.leases import Leases
+from actors.database.measures import Measures
 from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.publication import Publication
@@ -76,6 +77,7 @@ class DatabaseActor(ServiceActor):
         self._migrate = migrate
         self._schema = ""
         self._tally = Tally()
+        self._measures = Measures()
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._outbox = Outbox(database, context.clock)
         self._publication = Publication(database, context.directory, self._outbox, self._leases)
@@ -83,7 +85,14 @@ class DatabaseActor(ServiceActor):
         self._announcer = Announcer(context.directory, self._leases, self._outbox)
         self._transactions = Transactions(database)
         self._committing = Committing(
-            self._transactions, self._leases, self._outbox, parking, self._announcer, self._count, self.log
+            self._transactions,
+            self._leases,
+            self._outbox,
+            parking,
+            self._announcer,
+            self._count,
+            self.log,
+            context.clock.monotonic,
         )
         self._housekeeping = Housekeeping(context, database, self._publication, parking)
         self.handles(
@@ -185,8 +194,9 @@ class DatabaseActor(ServiceActor):
             if unit.reply is not None:
                 unit.reply.fail(TryAgain("the writer crashed; try again"))
 
-    def _count(self, written: Written) -> None:
+    def _count(self, written: Written, seconds: float) -> None:
         self._tally.committed(written, self.context.clock.monotonic())
+        self._measures.committed(written.plan, seconds, self.context.clock.now())
 
     def _retry(self, _: RetryCommit) -> None:
         """Try what was in hand again.
@@ -269,5 +279,6 @@ class DatabaseActor(ServiceActor):
                 self._tally.events,
                 self._tally.dead_letters,
                 self._leases.tenures,
+                self._measures.figures(),
             )
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from actors.messages import CommitUnit
+from actors.database.commit import Plan
 from actors.runtime.histogram import Histogram, Spread
 from actors.runtime.metric import Metric, counter, histogram
 
@@ -57,16 +57,13 @@ class Measures:
         self._paths: dict[str, Histogram] = {}
         self._letters: Counter[str] = Counter({SHARED: 0})
 
-    def committed(self, units: int, seconds: float) -> None:
-        """Note one commit."""
-        self._units.note(units)
+    def committed(self, done: Plan, seconds: float, now: datetime) -> None:
+        """Note one commit, and what became of the messages behind it. The stream's clock may be ahead of `now`."""
+        self._units.note(len(done.accepted))
         self._seconds.note(seconds)
-
-    def settled(self, fresh: Sequence[CommitUnit], now: datetime) -> None:
-        """Note what became of the messages behind the units. The stream's clock may be ahead of `now`."""
         moment = now.timestamp()
         waits: dict[str, list[float]] = {}
-        for unit in fresh:
+        for unit in done.fresh:
             if unit.portfolio is not None:
                 if unit.delivery is not None:
                     wait_s = moment - unit.delivery.stored_at.timestamp()

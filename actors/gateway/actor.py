@@ -286,5 +286,6 @@ class GatewayActor(ServiceActor):
                 self._link.publisher.published,
                 self._link.publisher.unpublished,
                 round(self._link.publisher.oldest_age_s, 3),
+                0 if self._inbound is None else self._inbound.ticks_received,
             )
         )

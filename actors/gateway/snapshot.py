@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from actors.runtime.metric import Metric, counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class GatewaySnapshot:
     published: int
     unpublished: int
     unpublished_age_s: float
+    ticks: int
 
     def as_status(self, _now: float, /) -> dict[str, Any]:
         return {
@@ -33,6 +37,10 @@ class GatewaySnapshot:
             "unpublished": self.unpublished,
             "unpublished_age_s": self.unpublished_age_s,
         }
+
+    def as_metrics(self) -> Iterator[Metric]:
+        """What came in besides signals."""
+        yield counter("market_ticks_received_total", "Ticks received.", ({"source": "nats"}, self.ticks))
 
 
 def host_of(server: str) -> str:
