@@ -49,6 +49,7 @@ from actors.control import ControlActor
 from actors.database.actor import DatabaseActor
 from actors.database.letters import Letters
 from actors.dlq import DlqRoutes
+from actors.drain import DrainRoutes
 from actors.gateway.actor import GatewayActor
 from actors.gateway.codec import decode_session_request
 from actors.gateway.embedded import EmbeddedNats
@@ -109,7 +110,7 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         connection = {"nats": list(servers.nats_servers)}
         taken = frozenset(subject for spec in streams(settings.brokers) for subject in spec.subjects) - {TICKS}
         dlq = DlqRoutes(Letters(database, taken), report.directory).routes()
-        rooms = [*dlq, *MetricsRoutes(metrics.text).routes()]
+        rooms = [*dlq, *MetricsRoutes(metrics.text).routes(), *DrainRoutes(report.directory).routes()]
         return ControlActor(
             context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, rooms
         )

@@ -474,6 +474,16 @@ class BrokerClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class StopIntake:
+    """Let no more messages in from the streams, finish those in hand, and stay up; replies with the intake's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeIntake:
+    """Let messages in again; replies with the intake's state."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoopFailed:
     """The gateway's loop met an error that nobody expected: the gateway crashes with it."""
 

@@ -151,6 +151,22 @@ def inspect(context: typer.Context, child: Child, as_json: Json = False) -> int:
 
 
 @app.command()
+def drain(
+    context: typer.Context,
+    resume: Annotated[bool, typer.Option("--resume", help="Take messages in again.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until nothing is in hand.")] = True,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Before giving up the wait.")
+    ] = 60.0,
+) -> int:
+    """Take no more messages in, finish those in hand, and stay up, until resumed or started anew."""
+    settings = settings_of(context)
+    from console import control
+
+    return control.drain(settings, resume=resume, wait=wait, timeout_s=timeout_s)
+
+
+@app.command()
 def stop(context: typer.Context) -> int:
     """Stop the daemon and wait until it is gone."""
     settings = settings_of(context)

@@ -24,6 +24,7 @@ class GatewaySnapshot:
     unpublished: int
     unpublished_age_s: float
     ticks: int
+    intake: str
 
     def as_status(self, _now: float, /) -> dict[str, Any]:
         return {
@@ -36,7 +37,13 @@ class GatewaySnapshot:
             "published": self.published,
             "unpublished": self.unpublished,
             "unpublished_age_s": self.unpublished_age_s,
+            "intake": self.intake,
         }
+
+    @property
+    def draining(self) -> bool:
+        """Whether no messages are taken in; `intake` is `drained` once those in hand are finished, else `open`."""
+        return self.intake != "open"
 
     def as_metrics(self) -> Iterator[Metric]:
         """What came in besides signals."""

@@ -141,6 +141,7 @@ def _servers(database: Document, nats: Document) -> Iterator[Metric]:
     yield gauge("alpha_panda_stream_pending", "Messages that wait for us.", *_each(streams, "pending"))
     yield gauge("alpha_panda_stream_ack_pending", "Messages handed over, not settled.", *_each(streams, "ack_pending"))
     yield gauge("alpha_panda_in_flight", "Messages taken in and not yet settled.", *_one(nats.get("in_flight")))
+    yield gauge("alpha_panda_intake_open", "0 while it drains.", ({}, nats.get("intake", "open") == "open"))
     yield counter(
         "alpha_panda_published_total", "Messages that their streams acknowledged.", *_one(nats.get("published"))
     )
