@@ -71,7 +71,7 @@ class Metrics(Collector):
         )
         yield counter(
             "alpha_panda_dead_letters_total",
-            "Messages that no actor handled.",
+            "Messages that no actor handled, by the reason.",
             *(
                 ({"actor": actor, "reason": reason}, count)
                 for (actor, reason), count in self._dead_letters.counts().items()

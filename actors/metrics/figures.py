@@ -50,6 +50,9 @@ def _children(children: Iterable[Document]) -> Iterator[Metric]:
     yield gauge(f"{name}_mailbox_oldest_age_seconds", "How long the oldest waits.", *_each(boxes, "oldest_age_s"))
     yield counter(f"{name}_handled_total", "Messages handled.", *_each(actors, "handled"))
     yield counter(f"{name}_failed_total", "Messages whose handling failed.", *_each(actors, "failed"))
+    yield counter(
+        f"{name}_dead_letters_total", "Messages to the actor that were not handled.", *_each(actors, "dead_letters")
+    )
     yield counter(f"{name}_restarts_total", "Restarts of the actor.", *_each(actors, "restarts"))
     yield gauge(
         f"{name}_handling_seconds",

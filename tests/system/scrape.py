@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +18,7 @@ _WORDS = frozenset(
     [
         *("and", "or", "unless", "on", "ignoring", "by", "without", "bool", "offset"),
         *("sum", "avg", "min", "max", "count", "topk", "time", "vector", "scalar", "abs", "absent"),
-        *("rate", "increase", "delta", "changes", "histogram_quantile", "clamp_min", "max_over_time"),
+        *("rate", "increase", "delta", "changes", "deriv", "histogram_quantile", "clamp_min", "max_over_time"),
     ]
 )
 
@@ -69,9 +68,10 @@ def parsed(text: str) -> Scrape:
     return Scrape(values)
 
 
-def used(expression: str) -> Iterator[tuple[str, set[str]]]:
+def used(expression: str) -> dict[str, set[str]]:
     """The names of metrics in a PromQL expression, each with the labels that are asked of it."""
     grouped = {label.strip() for group in _GROUPING.findall(expression) for label in group.split(",") if label.strip()}
+    metrics: dict[str, set[str]] = {}
     bare = _GROUPING.sub(" ", _TEXT.sub('""', expression))
     for found in _NAME.finditer(_LABELS.sub(lambda inside: " " * len(inside[0]), bare)):
         name, behind = found[0], bare[found.end() :]
@@ -80,4 +80,5 @@ def used(expression: str) -> Iterator[tuple[str, set[str]]]:
         if name in _WORDS or number or in_brackets:
             continue
         matcher = _LABELS.match(behind)
-        yield name, grouped | (set(_LABEL_NAMES.findall(matcher[1])) if matcher else set())
+        metrics.setdefault(name, set(grouped)).update(_LABEL_NAMES.findall(matcher[1]) if matcher else ())
+    return metrics
