@@ -26,7 +26,10 @@ PROGRAM = "alpha-panda"
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
-    help="A supervised trading daemon over PostgreSQL and NATS JetStream.", pretty_exceptions_enable=False
+    help="A supervised trading daemon over PostgreSQL and NATS JetStream.",
+    epilog="Exit codes: 0 done, 1 failed, 64 wrong command line, 69 a server is not available, 70 too many restarts, "
+    "75 try again, 78 wrong settings or schema. `man alpha-panda` lists every command and setting.",
+    pretty_exceptions_enable=False,
 )
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(database.app, name="db")
@@ -52,7 +55,10 @@ def everything(
 
 @app.command()
 def run(context: typer.Context) -> int:
-    """Run the daemon in the foreground; with embedded PostgreSQL and NATS unless their URLs are set."""
+    """Run the daemon in the foreground; with embedded PostgreSQL and NATS unless their URLs are set.
+
+    SIGTERM and Ctrl-C stop it cleanly, a second one at once; SIGUSR1 logs where every thread is.
+    """
     settings = settings_of(context)
     import supervisor
 
@@ -134,7 +140,7 @@ def replay(
 def restart(
     context: typer.Context, child: Child, crash: Annotated[bool, typer.Option("--crash", hidden=True)] = False
 ) -> int:
-    """Restart one actor, also one that is parked."""
+    """Restart one actor, also one that is parked; what waits in its mailbox is kept."""
     settings = settings_of(context)
     from console import control
 
@@ -168,7 +174,7 @@ def drain(
 
 @app.command()
 def stop(context: typer.Context) -> int:
-    """Stop the daemon and wait until it is gone."""
+    """Stop the daemon: let nothing more in, commit what is in hand, and wait until its process is gone."""
     settings = settings_of(context)
     from console import control
 
