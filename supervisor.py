@@ -210,6 +210,7 @@ def run(settings: Settings) -> int:
     Must be called in the main thread, which then only waits for signals.
     """
     log.configure(settings.log.level, settings.log.format)
+    log.take_what_nobody_catches()
     notifier = Notifier.from_environment()
     try:
         with ExitStack() as stack:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import MutableMapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -54,6 +56,18 @@ def configure(
     logging.captureWarnings(True)
     logging.getLogger("nats").setLevel(logging.CRITICAL)
     logging.getLogger("pykka").setLevel(logging.CRITICAL)
+
+
+def take_what_nobody_catches() -> None:
+    """Have errors that end a thread, or the process, logged like all others instead of written out as they are."""
+
+    def ended(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
+        if not issubclass(kind, SystemExit):
+            thread = threading.current_thread().name
+            structlog.get_logger().critical("thread ended", thread=thread, exc_info=(kind, error, frames))
+
+    sys.excepthook = ended
+    threading.excepthook = lambda args: ended(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def choose_form(stream: TextIO) -> str:

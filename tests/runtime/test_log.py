@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -137,6 +139,24 @@ class TestLibraries:
         stream = io.StringIO()
         say(None)
         assert json.loads(stream.getvalue())["logger"] == "py.warnings"
+
+
+def test_an_error_that_ends_a_thread_is_a_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+
+    def fail() -> None:
+        raise ConnectionError(f"no answer from nats://{SECRET}@host")
+
+    def say(_: Any) -> None:
+        log.take_what_nobody_catches()
+        thread = threading.Thread(target=fail, name="outbox")
+        thread.start()
+        thread.join()
+
+    (entry,) = entries(say)
+    assert (entry["event"], entry["thread"], entry["level"]) == ("thread ended", "outbox", "critical")
+    assert entry["exception"].endswith(f"ConnectionError: no answer from nats://{MASK}@host")
 
 
 def test_repetitions_are_left_out_and_told_of() -> None:

@@ -100,6 +100,17 @@ def test_lines_about_a_message_have_its_correlation_id_and_no_token(daemon: Daem
     assert TOKEN not in daemon.log()
 
 
+def test_an_order_that_fails_is_told_with_its_correlation_id(daemon: Daemon, streams_url: str) -> None:
+    sent = streams.signal(price=None, token=424242)
+    streams.publish(streams_url, "paper.signals.validated", [sent])
+    eventually(lambda: audited(daemon, "order failed"))
+
+    (entry,) = audited(daemon, "order failed")
+    assert (entry["actor"], entry["broker"]) == ("trading.paper", "paper")
+    assert (entry["message_id"], entry["correlation_id"]) == (sent["id"], sent["correlation_id"])
+    assert entry["reason"]
+
+
 class TestOthers:
     """Root alone can become somebody else; whoever else runs the tests has the rules tested in `test_peers.py`."""
 
