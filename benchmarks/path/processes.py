@@ -90,9 +90,16 @@ class Started:
 @contextmanager
 def daemon(servers: Servers, database_url: str, **settings: str) -> Iterator[int]:
     """The daemon with everything on, ready and pulling; yields its process id, and stops it."""
+    with daemon_of(servers, database_url, **settings) as one:
+        yield one.process.pid
+
+
+@contextmanager
+def daemon_of(servers: Servers, database_url: str, **settings: str) -> Iterator[Started]:
+    """The same, for who asks it something."""
     with started(servers, database_url, **settings) as one:
         _wait_for_consumer(servers, OURS, one.process, one.log)
-        yield one.process.pid
+        yield one
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.measurement import Measurement, Options, Sample, Side, Target
-from benchmarks.path.drain import Workload, drain
+from benchmarks.path.drain import Drained, Workload, drain
 from benchmarks.path.options import PathOptions
 from benchmarks.path.processes import daemon
 from benchmarks.path.routes import OURS
@@ -18,23 +18,20 @@ def logging(options: Options) -> list[Measurement]:
     """Each round is a daemon of its own for each level, one after the other, as both are for the same streams."""
     with servers(PathOptions(options.rounds, options.quick)) as used:
         info, warning = interleave(
-            options, lambda: _per_s(used, options, "info"), lambda: _per_s(used, options, "warning")
+            options, lambda: _drained(used, options, "info"), lambda: _drained(used, options, "warning")
         )
+    rates = [Sample(tuple(one.per_s for one in side)) for side in (info, warning)]
+    spent = [Sample(tuple(one.processor_us["the process"] for one in side)) for side in (info, warning)]
+    peer = "logging at warning"
     return [
-        Measurement(
-            "signals to durable fills, logging at info",
-            "signals/s",
-            Sample(info),
-            Sample(warning),
-            HARDLY_LESS,
-            "logging at warning",
-        )
+        Measurement("signals to durable fills, logging at info", "signals/s", *rates, HARDLY_LESS, peer),
+        Measurement("processor time per signal, logging at info", "us", *spent, None, peer),
     ]
 
 
-def _per_s(used: Servers, options: Options, level: str) -> float:
+def _drained(used: Servers, options: Options, level: str) -> Drained:
     database = used.new_database()
     with daemon(used, database, LOG__LEVEL=level, LOG__FORMAT="json") as pid:
         working = Workload(used, OURS, pid, database)
         drain(working, options.size(WARM_UP, QUICK_WARM_UP))
-        return drain(working, options.size(30_000, 200)).per_s
+        return drain(working, options.size(30_000, 200))
