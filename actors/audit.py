@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +48,21 @@ class Audit:
             await self._watched(scope, receive, send, peer)
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send, peer: Peer) -> None:
-        answer: MutableMapping[str, Any] = {"status": None}
+        """The line is written before the answer goes out; a command that never gets one has its line too."""
+        told = False
 
-        async def sent(message: Message) -> None:
+        async def tell_and_send(message: Message) -> None:
+            nonlocal told
             if message["type"] == "http.response.start":
-                answer["status"] = message["status"]
+                self._tell("operator command", scope, peer, message["status"])
+                told = True
             await send(message)
 
         try:
-            await self._application(scope, receive, sent)
+            await self._application(scope, receive, tell_and_send)
         finally:
-            self._tell("operator command", scope, peer, answer["status"])
+            if not told:
+                self._tell("operator command", scope, peer, None)
 
     def _tell(self, event: str, scope: Scope, peer: Peer, status: int | None) -> None:
         command = f"{scope['method']} {scope['raw_path'].decode('ascii', 'replace')}"

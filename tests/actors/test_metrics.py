@@ -167,7 +167,7 @@ class TestTheWriter:
 
 def test_a_crash_is_a_failure_of_the_actor() -> None:
     with service() as grove:
-        grove["auth"].tell(Fail())
+        grove["auth"].tell(Fail(ValueError("no")))
         grove["auth"].ask(Note(), WAIT_S)
         found = figures(grove)
 
