@@ -63,6 +63,7 @@ class Intake:
         self._opening: dict[str, asyncio.Lock] = {}
         self._caught_up = asyncio.Event()
         self._draining = False
+        self._drains = 0
         self.dry = False
         """Whether nothing comes any more, as it drains."""
         self._log = structlog.get_logger("nats")
@@ -110,18 +111,19 @@ class Intake:
         several = [puller for name, puller in self._pullers.items() if name != "ticks"]
         for puller in several:
             puller.halt()
-        self._spawn(self._run_dry(several))
+        self._drains += 1
+        self._spawn(self._run_dry(several, self._drains))
 
-    async def _run_dry(self, several: list[Puller]) -> None:
+    async def _run_dry(self, several: list[Puller], number: int) -> None:
         for puller in several:
             await puller.stop()
-        self.dry = self._draining
+        self.dry = self._draining and number == self._drains
 
     def refill(self) -> None:
         """Let in again what comes."""
         self._draining = self.dry = False
         if self._wire is not None:
-            self._spawn(self._pull_sessions(self._wire))
+            self._spawn(self._pull_sessions_again(self._wire))
         self.reopen()
 
     async def close_all(self) -> None:
@@ -204,6 +206,16 @@ class Intake:
             self._pullers[consumer] = puller
             await puller.start()
 
+    async def _pull_sessions_again(self, wire: Wire) -> None:
+        while self._is_current(wire):
+            try:
+                await self._pull_sessions(wire)
+            except NATS_ERRORS as error:
+                self._log.warning("not pulled yet", consumer=subjects.SESSIONS_CONSUMER, reason=line(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
     async def _pull_sessions(self, wire: Wire) -> None:
         stream, consumer = subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER
 
@@ -211,11 +223,15 @@ class Intake:
             await self._ensure_streams()
             return await ensure_consumer(wire.client.jetstream(), stream, consumer, None, self._credit)
 
-        await ensure()
-        earlier = self._pullers.get(consumer)
-        if earlier is not None:
-            await earlier.stop()
-        if self._is_current(wire):
+        async with self._opening.setdefault(consumer, asyncio.Lock()):
+            earlier = self._pullers.get(consumer)
+            if earlier is not None and not earlier.halted:
+                return
+            await ensure()
+            if earlier is not None:
+                await earlier.stop()
+            if not self._is_current(wire):
+                return
             puller = self._puller(wire, stream, consumer, ensure, None)
             if earlier is not None:
                 puller.inherit(earlier)
