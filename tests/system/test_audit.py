@@ -100,6 +100,14 @@ def test_lines_about_a_message_have_its_correlation_id_and_no_token(daemon: Daem
     assert TOKEN not in daemon.log()
 
 
+def test_signals_that_trade_leave_no_lines(daemon: Daemon, streams_url: str) -> None:
+    before = daemon.log().splitlines()
+    streams.publish(streams_url, "paper.signals.validated", [streams.signal(price="100") for _ in range(500)])
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 1500, 60)
+
+    assert daemon.log().splitlines() == before
+
+
 def test_an_order_that_fails_is_told_with_its_correlation_id(daemon: Daemon, streams_url: str) -> None:
     sent = streams.signal(price=None, token=424242)
     streams.publish(streams_url, "paper.signals.validated", [sent])
