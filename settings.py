@@ -182,6 +182,12 @@ class LogSettings(Section):
         return value.lower() if isinstance(value, str) else value
 
 
+class MetricsSettings(Section):
+    """The port of 127.0.0.1 where Prometheus finds the figures; without one they are on the operator socket alone."""
+
+    port: int | None = Field(None, ge=1, le=65535)
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -202,6 +208,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     state_dir: Path = Field(default_factory=default_state_dir)
     runtime_dir: Path | None = Field(default_factory=default_runtime_dir)
 

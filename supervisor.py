@@ -51,13 +51,18 @@ from actors.control import ControlActor
 from actors.database.actor import DatabaseActor
 from actors.database.letters import Letters
 from actors.dlq import DlqRoutes
+from actors.drain import DrainRoutes
 from actors.gateway.actor import GatewayActor
 from actors.gateway.codec import decode_session_request
 from actors.gateway.embedded import EmbeddedNats
 from actors.gateway.subjects import TICKS, streams
 from actors.health import HealthActor
 from actors.inspection import Inspection
+from actors.masking import masked
 from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
+from actors.metrics.actor import MetricsActor
+from actors.metrics.collector import Metrics
+from actors.metrics.routes import MetricsRoutes
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
 from actors.runtime.child import ChildSpec, GiveUp
@@ -102,6 +107,7 @@ class Servers:
 def children(settings: Settings, servers: Servers, database: Database, report: StatusReport) -> list[ChildSpec]:
     """The child table, in start order."""
     status, inspect = report.build, Inspection(report).build
+    metrics = Metrics(status, report.directory, report.dead_letters)
 
     def control(context: Context) -> ControlActor:
         connection = {"nats": list(servers.nats_servers)}
@@ -109,6 +115,8 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         more = (
             *DlqRoutes(Letters(database, taken), report.directory).routes(),
             *KeyRoutes(settings.auth, database, report.directory).routes(),
+            *MetricsRoutes(metrics.text).routes(),
+            *DrainRoutes(report.directory).routes(),
         )
         return ControlActor(
             context, settings.socket_path, status, inspect, lambda: connection, decode_session_request, more
@@ -149,8 +157,11 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
     def gateway(context: Context) -> GatewayActor:
         return GatewayActor(context, settings.nats, lambda: list(servers.nats_servers), settings.brokers, status)
 
+    port = settings.metrics.port
+    measured = [ChildSpec("metrics", lambda context: MetricsActor(context, metrics.registry, port))] if port else []
     return [
         ChildSpec("control", control),
+        *measured,
         ChildSpec("database", writer, start_timeout_s=600, start_retry_s=60, shutdown_s=10, mailbox_capacity=50_000),
         ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",), start_retry_s=60),
         ChildSpec(
@@ -218,6 +229,7 @@ def run(settings: Settings) -> int:
     Must be called in the main thread, which then only waits for signals.
     """
     log.configure(settings.log.level, settings.log.format)
+    log.take_what_nobody_catches()
     notifier = Notifier.from_environment()
     try:
         with ExitStack() as stack:
@@ -236,7 +248,7 @@ def run(settings: Settings) -> int:
 
 
 def _refuse(problem: str, exit_code: int) -> int:
-    sys.stderr.write(f"alpha-panda: {problem}\n")
+    sys.stderr.write(f"alpha-panda: {masked(problem)}\n")
     return exit_code
 
 
@@ -355,6 +367,7 @@ class Process:
                     return "the supervisor crashed; see the log", 70
                 self._keep(report)
                 self._embedded.revive()
+                log.tell_what_was_left_out()
                 if cut := database.cut_overdue():
                     self._log.warning("the database did not answer; connections cut", connections=cut)
                 continue

@@ -21,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from actors.audit import Audit
 from actors.errors import ActorError, DomainError, SessionNotFound, StartRefused, TryAgain
+from actors.masking import masked_value
 from actors.messages import (
     Crash,
     GetSession,
@@ -31,6 +33,7 @@ from actors.messages import (
     SaveSession,
     StopTree,
 )
+from actors.peers import PeerProtocol
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 from actors.runtime.directory import Handle
@@ -88,7 +91,8 @@ class ControlActor(ServiceActor):
             *self._more_routes,
         ]
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            Audit(Starlette(routes=routes), self._path, self.log),
+            http=PeerProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -150,7 +154,6 @@ class ControlActor(ServiceActor):
         supervisor = self.context.directory.supervisors.get(name)
         if supervisor is None:
             return self._unknown(name)
-        self.log.warning("restart requested", child=name)
         return await self._ask_handle(supervisor, RestartChild(name, even_running=True))
 
     async def _crash(self, request: Request) -> Response:
@@ -160,7 +163,6 @@ class ControlActor(ServiceActor):
             return self._unknown(name)
         if not child.tell_control(Crash()):
             return _json({"error": f"{name} is down; restart it first"}, 400)
-        self.log.warning("crash requested", child=name)
         return _json({"crashed": name})
 
     def _unknown(self, name: str) -> Response:
@@ -168,7 +170,6 @@ class ControlActor(ServiceActor):
         return _json({"error": f"no child is named {name}; the children are: {children}"}, 400)
 
     async def _stop_all(self, _: Request) -> Response:
-        self.log.warning("stop requested")
         self._supervisor.tell_control(StopTree("stopped by the operator"))
         return _json({"stopping": os.getpid()})
 
@@ -261,4 +262,5 @@ def _plain(answer: Any) -> Any:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    safe = value if status < 400 else masked_value("", value)
+    return Response(orjson.dumps(safe), status, media_type="application/json")

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from actors.masking import masked
 from actors.messages import CommitUnit, Delivery
 from actors.redaction import MAX_READ_BYTES, harmless_of, shown_headers, substitute
 from actors.rows import DeadLetterRow, OutboundMessage
@@ -53,6 +54,7 @@ def dead_letter_unit(
     """
     position = f"{delivery.stream}:{delivery.stream_seq}:{delivery.stored_at.isoformat()}"
     identity = str(uuid.uuid5(_NAMESPACE, position))
+    reason = masked(reason)
     kept = substitute(delivery.subject, delivery.data)
     headers = None
     if delivery.headers is not None:
@@ -107,7 +109,7 @@ def _envelope(
 ) -> dict[str, Any]:
     now = delivery.stored_at.isoformat().replace("+00:00", "Z")
     original = _original(delivery.data) if kept is None else _masked(delivery.data, kept)
-    parent = _ids_of(delivery.data)
+    parent = ids_in(delivery.data)
     return {
         "id": identity,
         "correlation_id": parent.get("correlation_id", identity),
@@ -153,7 +155,7 @@ def _envelope(
     }
 
 
-def _ids_of(data: bytes) -> dict[str, str]:
+def ids_in(data: bytes) -> dict[str, str]:
     """The usable ids of an original that is an envelope, if only in part: its letter is a child of it."""
     try:
         parsed = orjson.loads(data) if len(data) <= MAX_READ_BYTES else None

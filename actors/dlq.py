@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from actors.errors import ActorError, DeadLetterNotFound, DomainError, ReplayRefused, TryAgain
+from actors.masking import masked_value
 from actors.messages import PurgeDeadLetters, ReplayDeadLetter
 from actors.runtime.directory import Directory
 
@@ -100,7 +101,8 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    safe = value if status < 400 else masked_value("", value)
+    return Response(orjson.dumps(safe), status, media_type="application/json")
 
 
 def _number(text: str, most: int) -> int:

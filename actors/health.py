@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from actors.errors import ActorError, StartRefused
+from actors.masking import masked
 from actors.messages import RunChecks
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
@@ -124,6 +125,6 @@ def run_check(check: Check, clock: Clock) -> CheckResult:
     try:
         message, passed = check.run(), True
     except CheckFailed as failure:
-        message, passed = str(failure), False
+        message, passed = masked(str(failure)), False
     duration_ms = round((clock.monotonic() - started) * 1000, 2)
     return CheckResult(check.component, passed, message, duration_ms, clock.now())

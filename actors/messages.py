@@ -305,6 +305,11 @@ class CommitUnit:
         return None if row is None else row.user_id
 
     @property
+    def correlation_id(self) -> str | None:
+        """That of its events, if it has any."""
+        return self.events[0].correlation_id if self.events else None
+
+    @property
     def only_saves(self) -> bool:
         """Whether it does nothing but save a session."""
         return self.session is not None and not (self.events or self.outbound or self.portfolio)
@@ -507,6 +512,16 @@ class BrokerClosed:
     """The broker stands by or is down: its signals stay in the stream."""
 
     broker: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopIntake:
+    """Let no more messages in from the streams, finish those in hand, and stay up; replies with the intake's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeIntake:
+    """Let messages in again; replies with the intake's state."""
 
 
 @dataclass(frozen=True, slots=True)

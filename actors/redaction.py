@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 MASK = "********"
-SECRET_WORDS = ("token", "password", "passwd", "secret", "authorization", "api_key", "apikey", "credential")
+SECRET_WORDS = ("token", "password", "passwd", "secret", "authorization", "api_key", "api-key", "apikey", "credential")
 MARKET_WORDS = ("instrument_token", "exchange_token")
 """They hold such a word, and are no secrets."""
 
@@ -58,7 +58,7 @@ def shown(data: bytes, harmless: frozenset[str] | None = None) -> Shown:
         return _not_json(data, hidden=harmless is not None)
     holder = [parsed]
     masked = _mask(holder, harmless)
-    if not masked and not _speaks_of_secrets(data.decode()) and b"\\u" not in data:
+    if not masked and not speaks_of_secrets(data.decode()) and b"\\u" not in data:
         return Shown(data.decode(), None, masked=False)
     try:
         return Shown(orjson.dumps(holder[0]).decode(), None, masked)
@@ -124,7 +124,7 @@ def harmless_of(subject: str) -> frozenset[str] | None:
 
 def _not_json(data: bytes, *, hidden: bool) -> Shown:
     text = data.decode("utf-8", "replace").replace("\0", "")
-    if hidden or _speaks_of_secrets(text) or "\\u" in text:
+    if hidden or speaks_of_secrets(text) or "\\u" in text:
         return Shown(None, None, masked=True)
     try:
         return Shown(data.decode(), None, masked=False)
@@ -152,14 +152,15 @@ def _mask(holder: list[Any], harmless: frozenset[str] | None) -> bool:
 
 
 def _is_secret(name: str | int, value: Any, *, harmless: frozenset[str] | None) -> bool:
-    if isinstance(name, str) and _speaks_of_secrets(name):
+    if isinstance(name, str) and speaks_of_secrets(name):
         return True
     if harmless is not None and name not in harmless:
         return value is not None
-    return isinstance(value, str) and any(sign in value for sign in ":=") and _speaks_of_secrets(value)
+    return isinstance(value, str) and any(sign in value for sign in ":=") and speaks_of_secrets(value)
 
 
-def _speaks_of_secrets(text: str) -> bool:
+def speaks_of_secrets(text: str) -> bool:
+    """Whether there is a word in it that names a secret."""
     lower = text.lower()
     for word in MARKET_WORDS:
         lower = lower.replace(word, "")

@@ -194,6 +194,9 @@ def _why_not_ready(
         why.append(f"database is away: {database['error']}")
     if nats["state"] == "away":
         why.append(f"NATS is away: {nats['error'] or 'not connected'}")
+    if (intake := nats.get("intake", "open")) != "open":
+        how = {"draining": f"finishing {nats['in_flight']} in hand"}.get(intake, "nothing is in hand")
+        why.append(f"{intake}: takes no messages in, {how}; `alpha-panda drain --resume` lets them in again")
     if nats.get("unpublished_age_s", 0.0) > LATE_S:
         late = f"{nats['unpublished']} commits are not published for {nats['unpublished_age_s']:.0f} s"
         why.append(f"{late}: {nats['error'] or 'no acknowledgement'}")

@@ -11,6 +11,7 @@ import structlog
 
 from actors.runtime.clock import Clock
 from actors.runtime.directory import Directory, Handle
+from actors.runtime.repetition import EACH
 from actors.runtime.stacks import Stack, as_text, stacks
 from actors.runtime.zombies import Zombies
 
@@ -33,8 +34,8 @@ class ThreadDump:
         log = structlog.wrap_logger(None, wrapper_class=structlog.BoundLogger)
         entries = self.entries()
         for entry in entries:
-            log.info("stack", **entry)
-        log.info("stacks end", threads=sum("stack" in entry for entry in entries))
+            log.info("stack", **entry, **{EACH: True})
+        log.info("stacks end", threads=sum("stack" in entry for entry in entries), **{EACH: True})
 
     def entries(self) -> list[dict[str, Any]]:
         """The root and its children in start order, abandoned threads, then all others by name."""

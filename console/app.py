@@ -26,7 +26,10 @@ PROGRAM = "alpha-panda"
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
-    help="A supervised trading daemon over PostgreSQL and NATS JetStream.", pretty_exceptions_enable=False
+    help="A supervised trading daemon over PostgreSQL and NATS JetStream.",
+    epilog="Exit codes: 0 done, 1 failed, 64 wrong command line, 69 a server is not available, 70 too many restarts, "
+    "75 try again, 78 wrong settings or schema. `man alpha-panda` lists every command and setting.",
+    pretty_exceptions_enable=False,
 )
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(database.app, name="db")
@@ -53,7 +56,10 @@ def everything(
 
 @app.command()
 def run(context: typer.Context) -> int:
-    """Run the daemon in the foreground; with embedded PostgreSQL and NATS unless their URLs are set."""
+    """Run the daemon in the foreground; with embedded PostgreSQL and NATS unless their URLs are set.
+
+    SIGTERM and Ctrl-C stop it cleanly, a second one at once; SIGUSR1 logs where every thread is.
+    """
     settings = settings_of(context)
     import supervisor
 
@@ -135,7 +141,7 @@ def replay(
 def restart(
     context: typer.Context, child: Child, crash: Annotated[bool, typer.Option("--crash", hidden=True)] = False
 ) -> int:
-    """Restart one actor, also one that is parked."""
+    """Restart one actor, also one that is parked; what waits in its mailbox is kept."""
     settings = settings_of(context)
     from console import control
 
@@ -152,8 +158,24 @@ def inspect(context: typer.Context, child: Child, as_json: Json = False) -> int:
 
 
 @app.command()
+def drain(
+    context: typer.Context,
+    resume: Annotated[bool, typer.Option("--resume", help="Take messages in again.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until nothing is in hand.")] = True,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Before giving up the wait.")
+    ] = 60.0,
+) -> int:
+    """Take no more messages in, finish those in hand, and stay up, until resumed or started anew."""
+    settings = settings_of(context)
+    from console import control
+
+    return control.drain(settings, resume=resume, wait=wait, timeout_s=timeout_s)
+
+
+@app.command()
 def stop(context: typer.Context) -> int:
-    """Stop the daemon and wait until it is gone."""
+    """Stop the daemon: let nothing more in, commit what is in hand, and wait until its process is gone."""
     settings = settings_of(context)
     from console import control
 

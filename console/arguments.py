@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from console.completion import children
 from settings import Settings, load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
-Child = Annotated[str, typer.Argument(help="As `status` names it, for instance trading.paper.")]
+Child = Annotated[
+    str, typer.Argument(help="As `status` names it, for instance trading.paper.", autocompletion=children)
+]
 User = Annotated[str, typer.Argument(help="The id of the user.")]
 
 

@@ -1,4 +1,4 @@
-"""`restart` and `stop`: what an operator tells the daemon to do."""
+"""`restart`, `drain` and `stop`: what an operator tells the daemon to do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from console.output import screen
 from settings import Settings
 
 STOP_S = 60.0
+ASK_EVERY_S = 0.1
 
 
 def restart(settings: Settings, child: str, *, crash: bool) -> int:
@@ -25,6 +26,27 @@ def restart(settings: Settings, child: str, *, crash: bool) -> int:
     else:
         daemon.post("children", child, "restart")
         screen().print(f"{child} restarts")
+    return 0
+
+
+def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> int:
+    """Have the daemon take nothing in and wait until all that it has in hand is finished; or take in again."""
+    daemon = OperatorSocket(settings.socket_path)
+    if resume:
+        daemon.delete("drain")
+        screen().print("messages are taken in again")
+        return 0
+    daemon.post("drain")
+    deadline = time.monotonic() + timeout_s
+    while (nats := daemon.get("status")["nats"])["intake"] != "drained":
+        if not wait:
+            screen().print(f"draining, {nats['in_flight']} in flight; see `alpha-panda status`")
+            return 0
+        if time.monotonic() > deadline:
+            left = f"{nats['in_flight']} messages in flight and {nats['unpublished']} commits to publish"
+            raise Failure(f"not drained after {timeout_s:g} s: {left}; it goes on, see `alpha-panda status`", TRY_AGAIN)
+        time.sleep(ASK_EVERY_S)
+    screen().print("drained: nothing is in hand, and nothing comes in until `alpha-panda drain --resume`")
     return 0
 
 

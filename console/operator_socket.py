@@ -31,6 +31,11 @@ class OperatorSocket:
         self.path = path
         self._timeout_s = timeout_s
 
+    def text(self, *parts: str) -> str:
+        """A resource that is text; fails as `get` does."""
+        status, text = self._fetch("GET", _resource(parts, {}), None)
+        return text.decode(errors="replace") if status < http.client.BAD_REQUEST else str(self._read(status, text))
+
     def get(self, *parts: str, **query: str) -> Any:
         """The JSON of a resource; `parts` are joined by slashes and quoted, `query` follows them.
 
@@ -50,6 +55,9 @@ class OperatorSocket:
         return self._request("DELETE", _resource(parts, query), None)
 
     def _request(self, method: str, resource: str, body: bytes | None) -> Any:
+        return self._read(*self._fetch(method, resource, body))
+
+    def _fetch(self, method: str, resource: str, body: bytes | None) -> tuple[int, bytes]:
         connection = _Connection(self.path, self._timeout_s)
         try:
             connection.request(method, resource, body, {"Content-Type": "application/json"} if body else {})
@@ -72,7 +80,7 @@ class OperatorSocket:
             raise DaemonUnclear(f"{self.path}: {reason}; check RUNTIME_DIR and STATE_DIR") from None
         finally:
             connection.close()
-        return self._read(status, text)
+        return status, text
 
     def _read(self, status: int, text: bytes) -> Any:
         try:

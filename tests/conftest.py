@@ -23,7 +23,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings of the person who runs it."""
     for name in os.environ:
         if name.startswith(
-            ("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__", "HOUSEKEEPING__")
+            ("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__", "HOUSEKEEPING__", "METRICS__")
         ):
             monkeypatch.delenv(name)
     for name in ("ACTIVE_BROKERS", "RUNTIME_DIR", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"):

@@ -39,7 +39,7 @@ class TestTheCommand:
     def test_every_part_is_measured_and_written_as_json(self, name: str, tmp_path: Path) -> None:
         path = tmp_path / "new" / "figures.json"
         command = [sys.executable, "-m", "benchmarks", name, "--quick", "--rounds", "1", "--json", str(path)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert ended.returncode == 0, ended.stderr
         document = json.loads(path.read_text())
         assert document["benchmark"] == name

@@ -12,6 +12,7 @@ from actors.database.catalogue import CatalogueWatch
 from actors.database.committing import Committing
 from actors.database.housekeeping import Housekeeping
 from actors.database.leases import Leases
+from actors.database.measures import Measures
 from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.publication import Publication
@@ -88,6 +89,7 @@ class DatabaseActor(ServiceActor):
         self._migrate = migrate
         self._schema = ""
         self._tally = Tally()
+        self._measures = Measures()
         self._leases = Leases(database, node, incarnation, context.generation * 1_000_000, context.clock.monotonic)
         self._outbox = Outbox(database, context.clock)
         self._catalogue = CatalogueWatch(database)
@@ -96,7 +98,14 @@ class DatabaseActor(ServiceActor):
         self._announcer = Announcer(context.directory, self._leases, self._outbox)
         self._transactions = Transactions(database)
         self._committing = Committing(
-            self._transactions, self._leases, self._outbox, parking, self._announcer, self._count, self.log
+            self._transactions,
+            self._leases,
+            self._outbox,
+            parking,
+            self._announcer,
+            self._count,
+            self.log,
+            context.clock.monotonic,
         )
         self._housekeeping = Housekeeping(context, database, self._publication, parking, housekeeping, self._tally)
         self.handles(
@@ -200,8 +209,9 @@ class DatabaseActor(ServiceActor):
             if unit.reply is not None:
                 unit.reply.fail(TryAgain("the writer crashed; try again"))
 
-    def _count(self, written: Written) -> None:
+    def _count(self, written: Written, seconds: float) -> None:
         self._tally.committed(written, self.context.clock.monotonic())
+        self._measures.committed(written.plan, seconds, self.context.clock.now())
 
     def _retry(self, _: RetryCommit) -> None:
         """Try what was in hand again.
@@ -308,5 +318,6 @@ class DatabaseActor(ServiceActor):
                 self._leases.tenures,
                 self._catalogue.state,
                 self._housekeeping.as_status(),
+                self._measures.figures(),
             )
         )

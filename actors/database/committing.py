@@ -11,7 +11,9 @@ from actors.database.leases import Leases
 from actors.database.outbox import Outbox
 from actors.database.parking import Parking
 from actors.database.transaction import Transactions, Written
+from actors.dead_letter import ids_in
 from actors.messages import CommitUnit
+from actors.runtime.correlation import ids_of
 from persistence.errors import Conflict, Poison, Unavailable
 
 TOO_SLOW = "57014"
@@ -27,8 +29,9 @@ class Committing:
         outbox: what is published and to be dropped.
         parking: where units wait while the server is away.
         announcer: who tells of what is committed.
-        counted: called with every transaction that is committed, before it is told of.
+        counted: called with every transaction that is committed, and the seconds that it took, before it is told of.
         log: the writer's.
+        now: monotonic seconds.
     """
 
     def __init__(
@@ -38,8 +41,9 @@ class Committing:
         outbox: Outbox,
         parking: Parking,
         announcer: Announcer,
-        counted: Callable[[Written], None],
+        counted: Callable[[Written, float], None],
         log: Any,
+        now: Callable[[], float],
     ) -> None:
         self._transactions = transactions
         self._leases = leases
@@ -48,9 +52,11 @@ class Committing:
         self._announcer = announcer
         self._counted = counted
         self._log = log
+        self._now = now
 
     def commit(self, units: list[CommitUnit]) -> None:
         """Commit the units and tell of it; what cannot be written now is parked."""
+        began = self._now()
         try:
             written = self._transactions.write(units, self._leases.books, self._outbox.published)
         except (Unavailable, Conflict) as error:
@@ -62,7 +68,7 @@ class Committing:
             self._isolate(units, error)
         else:
             self._outbox.dropped()
-            self._counted(written)
+            self._counted(written, self._now() - began)
             self._announcer.announce(written)
 
     def _isolate(self, units: list[CommitUnit], error: Poison) -> None:
@@ -73,7 +79,9 @@ class Committing:
         unit = units[0]
         if unit.dead_letter is not None:
             raise error
-        self._log.error("poison", consumer=unit.consumer, message_id=unit.message_id, reason=str(error))
+        ids = {} if unit.delivery is None else ids_in(unit.delivery.data)
+        place = {"consumer": unit.consumer, "broker": unit.broker, **ids, **ids_of(unit)}
+        self._log.error("poison", **place, reason=str(error))
         self.commit([poisoned(unit, str(error), type(error).__name__)])
         if self._parking.units:
             self._parking.units = list(units)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.errors import TryAgain
+from actors.masking import masked
 from actors.messages import CommitUnit, RetryCommit
 from actors.runtime.cell import Context
 from persistence.errors import Conflict, Unavailable
@@ -37,7 +38,7 @@ class Parking:
         """Keep the units, serve no messages, and have `RetryCommit` come."""
         if self.away is None:
             self._log.warning("parked", reason=str(error))
-        self.away = str(error)
+        self.away = masked(str(error))
         self.units += units
         self._context.suspend()
         self._context.after(self._retry_s, RetryCommit())
@@ -88,6 +89,6 @@ class Parking:
                 return handler(message)
             except (Unavailable, Conflict) as error:
                 self.park([], error)
-                raise TryAgain(f"{error}; try again") from error
+                raise TryAgain(masked(f"{error}; try again")) from error
 
         return handle

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from actors.database.catalogue import CatalogueState
+from actors.database.measures import CommitFigures
+from actors.runtime.metric import Metric, counter
 from actors.tenure import Tenure
 
 
@@ -27,6 +29,7 @@ class DatabaseSnapshot:
     tenures: dict[str, Tenure]
     catalogue: CatalogueState
     housekeeping: Mapping[str, Any]
+    figures: CommitFigures
 
     def as_status(self, now: float, /) -> dict[str, Any]:
         age_s = None if self.committed_at is None else round(now - self.committed_at, 3)
@@ -44,3 +47,9 @@ class DatabaseSnapshot:
             "instruments": self.catalogue.as_status(),
             "housekeeping": self.housekeeping,
         }
+
+    def as_metrics(self) -> Iterator[Metric]:
+        """What was committed."""
+        yield counter("alpha_panda_commits_total", "Transactions committed.", ({}, self.commits))
+        yield counter("alpha_panda_rows_total", "Rows written.", ({}, self.rows))
+        yield from self.figures.as_metrics()

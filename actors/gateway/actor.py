@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+import structlog
 import uvloop
 
 from actors.errors import ActorError, StartRefused
@@ -28,6 +29,8 @@ from actors.messages import (
     OutboxLoaded,
     OutboxPublished,
     Released,
+    ResumeIntake,
+    StopIntake,
     Ticks,
 )
 from actors.runtime.actor import ServiceActor, describe
@@ -47,7 +50,8 @@ class GatewayActor(ServiceActor):
     """NATS both ways.
 
     Owns: the asyncio thread and, through it, the connection, the pullers and the publisher.
-    Receives: `Committed`, `Released`, `CrashedOn`, `OutboxLoaded`, `BrokerOpened`, `BrokerClosed`, `GetTicks`.
+    Receives: `Committed`, `Released`, `CrashedOn`, `OutboxLoaded`, `BrokerOpened`, `BrokerClosed`, `GetTicks`,
+    `StopIntake`, `ResumeIntake`.
     Sends: `ExecuteSignal` and `Ticks` to the brokers, sessions to auth, dead letters and `OutboxPublished` to the
     database.
     On failure: restarted with a new thread and connection; the outbox is read again, unsettled messages are delivered
@@ -74,6 +78,7 @@ class GatewayActor(ServiceActor):
         self._inbound: Inbound | None = None
         self._given_up: GivenUp | None = None
         self._calls: list[Callable[[], None]] = []
+        self._draining: bool = getattr(context.telemetry.snapshot, "draining", False)
         self._lock = threading.Lock()
         self.handles(
             {
@@ -84,6 +89,8 @@ class GatewayActor(ServiceActor):
                 BrokerOpened: lambda message: self._open_broker(message.broker, message.reign),
                 BrokerClosed: lambda message: self._call(lambda: self._running.close_broker(message.broker)),
                 GetTicks: lambda _: self._ticks(),
+                StopIntake: lambda _: self._turn(draining=True),
+                ResumeIntake: lambda _: self._turn(draining=False),
                 LoopFailed: self._loop_failed,
             }
         )
@@ -133,6 +140,7 @@ class GatewayActor(ServiceActor):
         return self._given_up
 
     def _run_loop(self, ready: threading.Event) -> None:
+        structlog.contextvars.bind_contextvars(actor=self.context.name)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._main(ready))
@@ -169,6 +177,8 @@ class GatewayActor(ServiceActor):
             clock=self.context.clock,
             on_state=self._noted,
         )
+        if self._draining:
+            self._link.drain()
         reporter = self._loop.create_task(self._report())
         ready.set()
         await self._link.run()
@@ -251,6 +261,15 @@ class GatewayActor(ServiceActor):
     def _open_broker(self, broker: str, reign: int) -> None:
         self._call(lambda: self._running.open_broker(broker, reign))
 
+    def _turn(self, *, draining: bool) -> str:
+        """Stop or resume the intake; a gateway that follows this one goes on so."""
+        if draining != self._draining:
+            self._draining = draining
+            self.log.warning("draining" if draining else "intake resumed", in_flight=self._running.in_flight)
+            self._call(self._running.drain if draining else self._running.refill)
+        self._publish()
+        return "draining" if draining else "open"
+
     def _tenures(self) -> Mapping[str, Tenure]:
         """What the writer shows of its leases; from any thread."""
         tenures: Mapping[str, Tenure] = getattr(self.context.directory["database"].telemetry.snapshot, "tenures", {})
@@ -269,6 +288,11 @@ class GatewayActor(ServiceActor):
         self._state = (state, error)
         self._publish()
 
+    def _intake(self, link: Link) -> str:
+        if not self._draining:
+            return "open"
+        return "drained" if link.dry and not self._is_busy() else "draining"
+
     def _publish(self) -> None:
         if self._link is None:
             return
@@ -284,5 +308,7 @@ class GatewayActor(ServiceActor):
                 self._link.publisher.published,
                 self._link.publisher.unpublished,
                 round(self._link.publisher.oldest_age_s, 3),
+                0 if self._inbound is None else self._inbound.ticks_received,
+                self._intake(self._link),
             )
         )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from actors.dead_letter import dead_letter_unit
+from actors.dead_letter import dead_letter_unit, ids_in
 from actors.gateway.codec import message_id_of
 from actors.messages import CommitUnit, Delivery
 from actors.runtime.directory import Directory
@@ -156,7 +156,9 @@ class GivenUp:
             return
         self._quiet = True
         self._loop.call_later(LOG_EVERY_S, self._say_more)
-        self._log.warning("bad message", subject=delivery.subject, seq=delivery.stream_seq, reason=reason)
+        ids = ids_in(delivery.data)
+        place = {"subject": delivery.subject, "seq": delivery.stream_seq, "message_id": ids.get("id")}
+        self._log.warning("bad message", **place, correlation_id=ids.get("correlation_id"), reason=reason)
 
     def _say_more(self) -> None:
         more, self._unlogged, self._quiet = self._unlogged, 0, False

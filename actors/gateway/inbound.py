@@ -43,6 +43,7 @@ class Inbound:
         self.prices: dict[int, Tick] = {}
         self.last_tick_seq = 0
         self.ticks_waiting = 0
+        self.ticks_received = 0
         self._stopped = False
 
     def stop(self) -> None:
@@ -87,6 +88,7 @@ class Inbound:
     def ticks(self, batch: list[Frame]) -> None:
         """Remember the newest price of each instrument and pass it on to every broker with room for it."""
         fresh: dict[int, Tick] = {}
+        self.ticks_received += len(batch)
         for raw in batch:
             self.ticks_waiting -= 1
             delivery = delivery_of(raw, "ticks")

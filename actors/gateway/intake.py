@@ -62,6 +62,10 @@ class Intake:
         self._open: dict[str, int] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._caught_up = asyncio.Event()
+        self._draining = False
+        self._drains = 0
+        self.dry = False
+        """Whether nothing comes any more, as it drains."""
         self._log = structlog.get_logger("nats")
 
     async def attach(self, wire: Wire) -> None:
@@ -73,7 +77,8 @@ class Intake:
         self._wire = wire
         self._caught_up = asyncio.Event()
         await self._pull_ticks(wire)
-        await self._pull_sessions(wire)
+        if not self._draining:
+            await self._pull_sessions(wire)
 
     async def detach(self) -> None:
         """Forget the connection; what was open stays so for the next one."""
@@ -99,6 +104,27 @@ class Intake:
         if puller is not None:
             puller.halt()
             self._spawn(puller.stop())
+
+    def drain(self) -> None:
+        """Let nothing in but ticks until `refill`; what was handed over can still be settled."""
+        self._draining = True
+        several = [puller for name, puller in self._pullers.items() if name != "ticks"]
+        for puller in several:
+            puller.halt()
+        self._drains += 1
+        self._spawn(self._run_dry(several, self._drains))
+
+    async def _run_dry(self, several: list[Puller], number: int) -> None:
+        for puller in several:
+            await puller.stop()
+        self.dry = self._draining and number == self._drains
+
+    def refill(self) -> None:
+        """Let in again what comes."""
+        self._draining = self.dry = False
+        if self._wire is not None:
+            self._spawn(self._pull_sessions_again(self._wire))
+        self.reopen()
 
     async def close_all(self) -> None:
         """Let nothing more in."""
@@ -143,7 +169,8 @@ class Intake:
             await asyncio.wait_for(self._caught_up.wait(), CATCH_UP_S)
         wire, consumer = self._wire, subjects.signals_consumer(broker)
         async with self._opening.setdefault(broker, asyncio.Lock()):
-            while wire is not None and wire is self._wire and (reign := self._open.get(broker)) is not None:
+            while self._is_current(wire) and (reign := self._open.get(broker)) is not None:
+                assert wire is not None
                 current = self._pullers.get(consumer)
                 if current is not None and current.guard is not None:
                     if current.guard.reign == reign and not current.halted:
@@ -175,9 +202,19 @@ class Intake:
         puller = self._puller(wire, stream, consumer, check, guard)
         if earlier is not None and earlier.guard is not None and earlier.guard.reign == guard.reign:
             puller.inherit(earlier)
-        if self._open.get(guard.broker) == guard.reign:
+        if self._open.get(guard.broker) == guard.reign and not self._draining:
             self._pullers[consumer] = puller
             await puller.start()
+
+    async def _pull_sessions_again(self, wire: Wire) -> None:
+        while self._is_current(wire):
+            try:
+                await self._pull_sessions(wire)
+            except NATS_ERRORS as error:
+                self._log.warning("not pulled yet", consumer=subjects.SESSIONS_CONSUMER, reason=line(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _pull_sessions(self, wire: Wire) -> None:
         stream, consumer = subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER
@@ -186,9 +223,24 @@ class Intake:
             await self._ensure_streams()
             return await ensure_consumer(wire.client.jetstream(), stream, consumer, None, self._credit)
 
-        await ensure()
-        self._pullers[consumer] = self._puller(wire, stream, consumer, ensure, None)
-        await self._pullers[consumer].start()
+        async with self._opening.setdefault(consumer, asyncio.Lock()):
+            earlier = self._pullers.get(consumer)
+            if earlier is not None and not earlier.halted:
+                return
+            await ensure()
+            if earlier is not None:
+                await earlier.stop()
+            if not self._is_current(wire):
+                return
+            puller = self._puller(wire, stream, consumer, ensure, None)
+            if earlier is not None:
+                puller.inherit(earlier)
+            self._pullers[consumer] = puller
+            await puller.start()
+
+    def _is_current(self, wire: Wire | None) -> bool:
+        """Whether messages may still be pulled over this connection."""
+        return wire is not None and wire is self._wire and not self._draining
 
     def _puller(
         self, wire: Wire, stream: str, consumer: str, repair: Callable[[], Awaitable[str]], guard: Guard | None

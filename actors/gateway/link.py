@@ -139,6 +139,14 @@ class Link:
         """Leave the broker's signals in their stream."""
         self._intake.close(broker)
 
+    def drain(self) -> None:
+        """Leave all that can wait in the streams."""
+        self._intake.drain()
+
+    def refill(self) -> None:
+        """Take messages in again."""
+        self._intake.refill()
+
     def resume(self, left: OutboxLoaded) -> None:
         """Publish what nobody has in hand."""
         self._resumption.add(left)
@@ -160,6 +168,11 @@ class Link:
     def free(self, delivery: Delivery) -> None:
         """Give back the credit of a delivery that is not settled yet."""
         self._intake.free((delivery,))
+
+    @property
+    def dry(self) -> bool:
+        """Whether it drains, and nothing comes any more."""
+        return self._intake.dry
 
     @property
     def in_flight(self) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from actors.runtime.metric import Metric, counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class GatewaySnapshot:
     published: int
     unpublished: int
     unpublished_age_s: float
+    ticks: int
+    intake: str
 
     def as_status(self, _now: float, /) -> dict[str, Any]:
         return {
@@ -32,7 +37,17 @@ class GatewaySnapshot:
             "published": self.published,
             "unpublished": self.unpublished,
             "unpublished_age_s": self.unpublished_age_s,
+            "intake": self.intake,
         }
+
+    @property
+    def draining(self) -> bool:
+        """Whether no messages are taken in; `intake` is `drained` once those in hand are finished, else `open`."""
+        return self.intake != "open"
+
+    def as_metrics(self) -> Iterator[Metric]:
+        """What came in besides signals."""
+        yield counter("market_ticks_received_total", "Ticks received.", ({"source": "nats"}, self.ticks))
 
 
 def host_of(server: str) -> str:

@@ -17,9 +17,11 @@ import structlog
 from pykka.messages import _ActorStop
 
 from actors.errors import ActorCrashed, AskTimeout, DomainError, NotDelivered, StartIgnored, StartRefused
+from actors.masking import masked
 from actors.messages import Crash, Ping, Reply
 from actors.runtime import pykka_hooks
 from actors.runtime.cell import Context
+from actors.runtime.correlation import ids_of
 from actors.runtime.directory import enter
 from actors.runtime.events import Event, Exited, NotStarted, Reason, Started, StartFailed
 from actors.runtime.letter import Letter
@@ -139,7 +141,7 @@ class ServiceActor(pykka.ThreadingActor):
             self.log.info("nothing to do", reason=str(nothing))
             return NotStarted(name, generation)
         except StartRefused as refusal:
-            return StartFailed(name, generation, str(refusal), refusal.exit_code, refusal.retryable)
+            return StartFailed(name, generation, masked(str(refusal)), refusal.exit_code, refusal.retryable)
         except BaseException as error:  # whatever a feature raises, its supervisor decides
             self.log.exception("start failed")
             return StartFailed(name, generation, describe(error))
@@ -177,10 +179,13 @@ class ServiceActor(pykka.ThreadingActor):
         if not letters:
             self._ending = Reason.SHUTDOWN
             return False
+        telemetry, now = self._telemetry, self._now
+        started = now()
         try:
             return self.on_letters(letters)
         finally:
-            self._telemetry.handling = None
+            telemetry.busy_s += now() - started
+            telemetry.handling = None
             if letters:
                 self._mailbox.give_back(context.generation)
 
@@ -277,12 +282,12 @@ class ServiceActor(pykka.ThreadingActor):
         kind = type(message).__name__
         if isinstance(error, DomainError):
             if reply is None:
-                self.log.warning("refused", message=kind, reason=str(error))
+                self.log.warning("refused", message=kind, reason=str(error), **ids_of(message))
                 context.handle.bury(message, "refused")
             else:
                 reply.fail(error)
             return
-        self.log.error("crash", message=kind, exc_info=error)
+        self.log.error("crash", message=kind, exc_info=error, **ids_of(message))
         frames = "".join(traceback.format_tb(error.__traceback__))
         record = CrashRecord(context.clock.now(), context.generation, kind, describe(error), frames)
         context.telemetry.crashes.append(record)
@@ -310,9 +315,9 @@ def _crash(message: Crash) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line: its class and the first line of its text."""
+    """An error in one line: its class and the first line of its text, without secrets."""
     try:
-        text = str(error).strip().split("\n", 1)[0]
+        text = masked(str(error).strip().split("\n", 1)[0])
     except Exception:  # noqa: BLE001  # a feature's error may fail even at this
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

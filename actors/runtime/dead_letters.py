@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from actors.runtime.clock import Clock
+from actors.runtime.correlation import ids_of
 
 KEPT = 100
 """The newest ones that are kept of each actor, and of all together."""
@@ -58,7 +59,8 @@ class DeadLetters:
             if due:
                 self._logged_at = now
         if due:
-            self._log.warning("dead letter", actor=actor, message=letter.message_type, reason=reason, more=more)
+            about = {"message": letter.message_type, "reason": reason, **ids_of(message)}
+            self._log.warning("dead letter", actor=actor, **about, more=more)
         delivery = getattr(message, "delivery", None)
         if delivery is not None and self.on_delivery is not None:
             self.on_delivery(delivery)

@@ -1,45 +1,73 @@
-"""Where log lines go and how they look. Tracebacks never show the values of variables, as those may be secret."""
+"""Where log lines go and how they look. No secret passes, and tracebacks never show the values of variables.
+
+Lines of the libraries' standard loggers go the same way as our own.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+import threading
+from collections.abc import MutableMapping
+from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
 
+from actors.masking import masked_value
+from actors.runtime import journal
+from actors.runtime.repetition import EACH, Repetitions
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
 
 
-def configure(level: str, form: str | None, stream: TextIO | None = None) -> None:
+def configure(
+    level: str, form: str | None, stream: TextIO | None = None, journal_socket: Path = journal.SOCKET
+) -> None:
     """Set up logging for the process: `form` is `console`, `json` or `journal`, or None to choose by the stream."""
     out = sys.stderr if stream is None else stream
     chosen = form or choose_form(out)
-    render: list[Any]
+    factory: Any = structlog.WriteLoggerFactory(file=out)
+    render: Any
     if chosen == "console":
         plain = structlog.dev.plain_traceback
-        render = [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)]
+        render = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain)
     elif chosen == "journal":
-        render = [structlog.processors.format_exc_info, _with_priority]
+        factory, render = journal.Journal(out, journal_socket), journal.render
     else:
-        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        render = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            Repetitions(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *render,
+            structlog.processors.format_exc_info,
+            _without_secrets,
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=factory,
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=out, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Library()], force=True)
+    logging.captureWarnings(True)
     logging.getLogger("nats").setLevel(logging.CRITICAL)
     logging.getLogger("pykka").setLevel(logging.CRITICAL)
+
+
+def take_what_nobody_catches() -> None:
+    """Have errors that end a thread, or the process, logged like all others instead of written out as they are."""
+
+    def ended(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
+        if not issubclass(kind, SystemExit):
+            thread = threading.current_thread().name
+            structlog.get_logger().critical("thread ended", thread=thread, exc_info=(kind, error, frames))
+
+    sys.excepthook = ended
+    threading.excepthook = lambda args: ended(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def choose_form(stream: TextIO) -> str:
@@ -55,11 +83,28 @@ def choose_form(stream: TextIO) -> str:
     return "console" if stream.isatty() else "json"
 
 
-def _with_priority(_logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
-    """One line with the priority prefix of sd-daemon(3)."""
-    fields: Mapping[str, Any] = {
-        key: value for key, value in event.items() if key not in {"event", "level", "timestamp"}
-    }
-    text = f"{event['event']} " + " ".join(f"{key}={value}" for key, value in fields.items())
-    prefix = f"<{_PRIORITIES.get(method, 6)}>"
-    return "\n".join(prefix + line for line in text.rstrip().splitlines())
+def tell_what_was_left_out() -> None:
+    """Log, for each event that repeated itself and is quiet now, how many lines of it nobody has seen."""
+    log = structlog.get_logger()
+    for repetitions in structlog.get_config()["processors"]:
+        if isinstance(repetitions, Repetitions):
+            for (event, actor, child), count in repetitions.left_out().items():
+                whose = {name: value for name, value in (("actor", actor), ("child", child)) if value is not None}
+                log.warning("lines left out", of=event, suppressed=count, **whose, **{EACH: True})
+
+
+def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: masked_value(key, value) for key, value in event.items()}
+
+
+class _Library(logging.Handler):
+    """Passes the lines of standard loggers on, with the logger's name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):  # its arguments do not fit
+            text = str(record.msg)
+        also = {"exc_info": record.exc_info} if record.exc_info else {}
+        level = min(logging.CRITICAL, max(logging.DEBUG, record.levelno // 10 * 10))
+        structlog.get_logger().log(level, text, logger=record.name, **also)

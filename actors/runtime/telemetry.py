@@ -33,13 +33,15 @@ class Telemetry:
     """One incarnation's, with counters that go on from its predecessor's.
 
     `handling` is the type of the message in hand, or a word for what else it does; `handling_since` is monotonic.
+    `busy_s` is how long the batches of messages took that are done with.
     """
 
-    __slots__ = ("crashes", "failed", "handled", "handling", "handling_since", "snapshot", "thread")
+    __slots__ = ("busy_s", "crashes", "failed", "handled", "handling", "handling_since", "snapshot", "thread")
 
     def __init__(self) -> None:
         self.handled = 0
         self.failed = 0
+        self.busy_s = 0.0
         self.handling: type | str | None = None
         self.handling_since = 0.0
         self.snapshot: Snapshot | None = None
@@ -55,7 +57,7 @@ class Telemetry:
     def successor(self) -> Telemetry:
         """What the next incarnation writes to; what an abandoned one still writes is seen by nobody."""
         fresh = Telemetry()
-        fresh.handled, fresh.failed = self.handled, self.failed
+        fresh.handled, fresh.failed, fresh.busy_s = self.handled, self.failed, self.busy_s
         fresh.snapshot = self.snapshot
         fresh.crashes = self.crashes.copy()
         return fresh

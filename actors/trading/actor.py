@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,9 @@ from actors.messages import (
 )
 from actors.runtime.actor import ServiceActor, describe
 from actors.runtime.cell import Context
+from actors.runtime.correlation import ids_of
 from actors.runtime.letter import Admission, Letter
+from actors.runtime.metric import Metric, gauge
 from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
@@ -46,6 +48,7 @@ from actors.trading.portfolio import (
 STANDBY_EVERY_S = 3.0
 REMEMBERED = 20_000
 CRASHES_ALLOWED = 1
+STRATEGIES_MEASURED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,17 @@ class BrokerSnapshot:
             "pending": self.pending,
         }
 
+    def as_metrics(self) -> Iterator[Metric]:
+        """The money of each strategy, of no more than can be looked at."""
+        shown = [
+            ({"strategy_id": one.strategy_id, "broker": one.broker}, one)
+            for one in self.portfolios[:STRATEGIES_MEASURED]
+        ]
+        pnl = [(labels, float(one.total_pnl)) for labels, one in shown]
+        cash = [(labels, float(one.cash)) for labels, one in shown if one.broker == "paper"]
+        yield gauge("strategy_pnl_current", "Profit of the strategy, realized and not.", *pnl)
+        yield gauge("paper_cash_balance", "Cash of the strategy at the paper broker.", *cash)
+
 
 class TradingActor(ServiceActor):
     """One broker.
@@ -92,6 +106,7 @@ class TradingActor(ServiceActor):
     ) -> None:
         super().__init__(context)
         self._forget_instruments = forget_instruments or (lambda: None)
+        self.log = self.log.bind(broker=broker.name)
         self._broker = broker
         self._starting_cash = starting_cash
         self._portfolios: dict[str, Portfolio] = {}
@@ -243,6 +258,8 @@ class TradingActor(ServiceActor):
             for fill in execution.fills:
                 portfolio = apply(portfolio, fill)
             events = record_execution(signal, execution, portfolio, now)
+        if execution.rejection is not None:
+            self.log.warning("order failed", reason=execution.rejection.reason, **ids_of(message))
         unit = CommitUnit(
             consumer=delivery.consumer,
             message_id=signal.signal_id,

@@ -33,6 +33,7 @@ SETTINGS = (
     "PAPER_TRADING__",
     "AUTH__",
     "LOG__",
+    "METRICS__",
     "ACTIVE_BROKERS",
     "STATE_DIR",
     "RUNTIME_DIR",
@@ -87,23 +88,30 @@ class Started:
 
 
 @contextmanager
-def daemon(servers: Servers, database_url: str) -> Iterator[int]:
+def daemon(servers: Servers, database_url: str, **settings: str) -> Iterator[int]:
     """The daemon with everything on, ready and pulling; yields its process id, and stops it."""
-    with started(servers, database_url) as one:
-        _wait_for_consumer(servers, OURS, one.process, one.log)
+    with daemon_of(servers, database_url, **settings) as one:
         yield one.process.pid
 
 
 @contextmanager
-def started(servers: Servers, database_url: str) -> Iterator[Started]:
-    """The same, from the moment that its process runs."""
+def daemon_of(servers: Servers, database_url: str, **settings: str) -> Iterator[Started]:
+    """The same, for who asks it something."""
+    with started(servers, database_url, **settings) as one:
+        _wait_for_consumer(servers, OURS, one.process, one.log)
+        yield one
+
+
+@contextmanager
+def started(servers: Servers, database_url: str, **settings: str) -> Iterator[Started]:
+    """The same, from the moment that its process runs; `settings` are added to its environment."""
     state = servers.directory / f"state-{time.monotonic_ns()}"
     log = servers.directory / "daemon.log"
     variables = environment(
         STATE_DIR=str(state),
         DATABASE__POSTGRES_URL=database_url,
         NATS__URL=servers.nats_url,
-        LOG__LEVEL="warning",
+        **{"LOG__LEVEL": "warning", **settings},
     )
     with log.open("ab") as sink:
         process = subprocess.Popen(

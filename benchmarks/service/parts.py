@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from benchmarks.measurement import Parts
 from benchmarks.service.idle import idle
+from benchmarks.service.log_level import logging
+from benchmarks.service.scraping import metrics
 from benchmarks.service.start import start
 
 PARTS: Parts = {
     "start": start,
     "idle": idle,
+    "metrics": metrics,
+    "logging": logging,
 }

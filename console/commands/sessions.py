@@ -39,13 +39,15 @@ def sessions_show(context: typer.Context, user: User, as_json: Json = False) -> 
 def sessions_save(
     context: typer.Context,
     user: User,
-    broker: Annotated[str | None, typer.Option("--broker")] = None,
+    broker: Annotated[str | None, typer.Option("--broker", help="Whose session it is, for instance zerodha.")] = None,
     expires_at: Annotated[
         str | None, typer.Option("--expires-at", metavar="TIME", help="ISO 8601 with a zone.")
     ] = None,
-    login_method: Annotated[str, typer.Option("--login-method")] = "external_token",
-    user_name: Annotated[str | None, typer.Option("--user-name")] = None,
-    email: Annotated[str | None, typer.Option("--email")] = None,
+    login_method: Annotated[
+        str, typer.Option("--login-method", help="oauth, external_token or stored_session.")
+    ] = "external_token",
+    user_name: Annotated[str | None, typer.Option("--user-name", help="The name of the user.")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="Of the user.")] = None,
     as_json: Json = False,
 ) -> int:
     """Store a session. The token is read from standard input or asked for unseen: an argument could be seen by all."""
@@ -60,7 +62,7 @@ def sessions_save(
 def sessions_invalidate(
     context: typer.Context,
     user: User,
-    reason: Annotated[str, typer.Option("--reason")] = "manual_invalidation",
+    reason: Annotated[str, typer.Option("--reason", help="Is stored with the session.")] = "manual_invalidation",
     as_json: Json = False,
 ) -> int:
     """End one user's session."""

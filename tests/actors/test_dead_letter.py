@@ -54,6 +54,16 @@ def test_the_row_keeps_the_original_bytes_and_the_reason() -> None:
     )
 
 
+def test_a_password_in_the_reason_is_nowhere_in_it() -> None:
+    reason = "crashed trading.paper twice: OperationalError: postgresql://panda:s3cr3t@host/db does not answer"
+
+    unit = dead_letter_unit(delivery(), reason, "Crash")
+
+    assert unit.dead_letter is not None
+    assert unit.dead_letter.reason.endswith("postgresql://panda:********@host/db does not answer")
+    assert b"s3cr3t" not in unit.outbound[0].payload
+
+
 def test_its_delivery_is_ended_and_its_key_taken() -> None:
     one = delivery()
 

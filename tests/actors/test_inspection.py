@@ -81,6 +81,15 @@ class TestDocument:
 
 
 class TestCrashes:
+    def test_a_password_in_the_text_of_an_error_is_not_shown(self) -> None:
+        with family() as grove:
+            crash(grove, "a", ConnectionError("cannot reach postgresql://panda:s3cr3t@host/db password=s3cr3t"), 1)
+
+            document = inspect(grove, "a")
+
+        assert document["crashes"][0]["error"].startswith("ConnectionError: cannot reach postgresql://panda:****")
+        assert "s3cr3t" not in orjson.dumps(document).decode()
+
     def test_the_last_ones_are_shown_oldest_first_with_their_frames(self) -> None:
         with family() as grove:
             crash(grove, "a", ValueError("first"), 1)

@@ -31,6 +31,26 @@ def test_an_actor_that_there_is_not_is_refused_with_those_there_are(command: Com
     assert "trading.paper" in result.err
 
 
+def test_a_daemon_drains_stays_up_and_is_resumed(command: Command, daemon: Daemon) -> None:
+    daemon.wait_until("ready")
+
+    result = command("drain")
+
+    assert (result.code, result.out.split(":")[0]) == (0, "drained")
+    shown = command("status")
+    assert shown.code == 1
+    assert "drained: takes no messages in" in " ".join(shown.out.split())
+    assert command("drain", "--no-wait").code == 0
+    assert command("drain", "--resume").out == "messages are taken in again\n"
+    daemon.wait_until("ready")
+
+
+def test_without_a_daemon_nothing_drains(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+
+    assert command("drain").code == 69
+
+
 def test_a_daemon_is_stopped_and_gone(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     with embedded_daemon(tmp_path / "state") as own:

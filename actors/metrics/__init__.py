@@ -1,0 +1,1 @@
+"""The service's figures for Prometheus, read from what every actor has published."""
