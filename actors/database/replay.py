@@ -10,6 +10,7 @@ from actors.errors import ReplayRefused
 from actors.messages import OutboxBatch, PurgeDeadLetters, ReplayDeadLetter
 from actors.rows import OutboundMessage
 from persistence.database import Database
+from settings import program
 
 
 def replay(database: Database, message: ReplayDeadLetter) -> OutboxBatch:
@@ -25,7 +26,7 @@ def replay(database: Database, message: ReplayDeadLetter) -> OutboxBatch:
     with database.writer_unit() as work:
         letter = work.dead_letters.claim(message.id, again=message.again)
         if letter is None:
-            raise ReplayRefused(f"{message.id} was purged or replayed by now; see `alpha-panda dlq list`")
+            raise ReplayRefused(f"{message.id} was purged or replayed by now; see `{program()} dlq list`")
         if letter.message_id is not None:
             work.inbox.release(letter.consumer, letter.message_id, letter.created_at)
         identity = replay_id(letter.id, letter.replays, letter.stored_at or letter.created_at)

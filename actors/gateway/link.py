@@ -30,6 +30,7 @@ from settings import NatsSettings
 
 RETRY_S = 0.5
 RESUME_AGAIN_S = 5.0
+UP_TIMEOUT_S = 5
 
 
 class Link:
@@ -166,11 +167,11 @@ class Link:
         """Messages handed over and not yet settled."""
         return self._intake.in_flight
 
-    async def measure(self) -> dict[str, dict[str, int]]:
-        """By stream: messages kept, waiting for us (`pending`), handed over and not settled (`ack_pending`)."""
+    async def measure(self) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+        """The figures of the streams, and what of the streams and consumers is missing; nothing while away."""
         client = self._client
         if client is None or not client.is_connected:
-            return {}
+            return {}, ()
         return await figures(client.jetstream(timeout=2), self._specs, self._consumers)
 
     async def stop_pulling(self) -> None:
@@ -220,10 +221,16 @@ class Link:
             self._log.warning("NATS is away; reconnecting")
 
     async def _reconnected(self) -> None:
-        self._on_state("up", None)
+        self._tasks.spawn(self._up_again())
         self._log.info("reconnected")
         self._intake.look_again()
         self.publisher.resend()
+
+    async def _up_again(self) -> None:
+        """Be up once the server knows our subscriptions again: then whoever asks is answered."""
+        if self._client is not None:
+            await self._client.flush(UP_TIMEOUT_S)
+            self._on_state("up", None)
 
     async def _closed(self) -> None:
         self._lost.set()

@@ -16,6 +16,7 @@ class GatewaySnapshot:
     embedded: bool
     error: str | None
     streams: dict[str, dict[str, int]]
+    missing: tuple[str, ...]
     in_flight: int
     published: int
     unpublished: int
@@ -28,6 +29,7 @@ class GatewaySnapshot:
             "embedded": self.embedded,
             "error": self.error,
             "streams": self.streams,
+            "missing": list(self.missing),
             "in_flight": self.in_flight,
             "published": self.published,
             "unpublished": self.unpublished,
