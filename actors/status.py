@@ -18,6 +18,9 @@ from actors.runtime.zombies import Zombies
 LATE_S = 5.0
 """An actor or a server that needs longer than this is shown as the reason why not all is well."""
 
+RATE_OVER_S = 10
+"""Of a rate in the status."""
+
 _SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
 _COMES_BACK = {Next.RENEW, Next.REJOIN}
 _BROKER_SHOWN = {Status.PARKED: "failed"}
@@ -95,6 +98,7 @@ class StatusReport:
         telemetry, mailbox = handle.telemetry, handle.mailbox
         handling, since = telemetry.doing, telemetry.handling_since
         busy_s = round(now - since, 3) if handling else 0.0
+        rate = handle.rates.per_second(now, telemetry.handled, RATE_OVER_S)
         stuck = child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s / 2
         return {
             "name": child.spec.name,
@@ -110,6 +114,7 @@ class StatusReport:
                 "oldest_age_s": round(mailbox.oldest_age_s(), 3),
             },
             "handled": telemetry.handled,
+            "per_s": None if rate is None else round(rate, 3),
             "failed": telemetry.failed,
             "dead_letters": handle.dead_letters,
             "handling": {"message": handling, "for_s": busy_s} if handling else None,

@@ -121,6 +121,7 @@ class TestDocument:
                 "last_error_at",
                 "mailbox",
                 "handled",
+                "per_s",
                 "failed",
                 "dead_letters",
                 "handling",
