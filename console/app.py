@@ -74,9 +74,17 @@ def status(
     context: typer.Context,
     as_json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    nats: Annotated[
+        str | None,
+        typer.Option("--nats", metavar="URL", help="Of all the nodes at that NATS server.", show_default=False),
+    ] = None,
 ) -> int:
-    """Show actors, brokers and servers, and why not ready. Exit codes: 0 ready, 1 degraded, 2 down, 3 unknown."""
+    """Show actors, brokers and servers, and why not ready. Exit codes: 0 ready, 1 degraded, 2 critical, 3 unknown."""
     settings = settings_of(context)
+    if nats is not None:
+        from console import nodes
+
+        return nodes.run(settings, nats, as_json=as_json, watch=watch)
     from console import status as command
 
     return command.run(settings, as_json=as_json, watch=watch)

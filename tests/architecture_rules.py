@@ -59,6 +59,7 @@ OURS: dict[str, tuple[str, ...]] = {
         "actors.runtime.clock",
         "actors.gateway.injection",
         "actors.gateway.loading",
+        "actors.gateway.roll_call",
         "actors.gateway.subjects",
     ),
 }

@@ -13,6 +13,8 @@ from nats.aio.client import Client
 
 from actors.gateway import subjects
 from actors.gateway.connection import ConnectionEvents, connect, ensure_streams, figures
+from actors.gateway.discovery import Discovery
+from actors.gateway.endpoints import Endpoints
 from actors.gateway.errors import NATS_ERRORS, line
 from actors.gateway.inbound import Inbound
 from actors.gateway.intake import Intake
@@ -66,8 +68,9 @@ class Link:
         self._servers = servers
         self._specs = subjects.streams(brokers)
         self._consumers = subjects.durable_consumers(brokers)
-        self._directory = directory
-        self._status = status
+        endpoints = Endpoints()
+        self._requests = Requests(directory, status, endpoints)
+        self._discovery = Discovery(endpoints, status)
         self._client: Client | None = None
         self._wire: Wire | None = None
         self._lost = asyncio.Event()
@@ -112,7 +115,8 @@ class Link:
         await self._ensure_streams()
         await self.publisher.attach(wire)
         await self._publish_left()
-        await Requests(wire, self._directory, self._status).serve()
+        await self._requests.serve(wire)
+        await self._discovery.serve(wire)
         await self._intake.attach(wire)
         self._failure = self._logged = None
         self._on_state("up", None)
