@@ -92,7 +92,7 @@ def test_all_nodes_are_shown_and_the_worst_ones_exit_code_counts(
     documents = json.loads(listed.out)
     assert {one["pid"] for one in documents} == {one.running.pid for one in two}
     assert {one["state"] for one in documents} == {"ready", "degraded"}
-    assert len([line for line in shown.out.splitlines() if " up " in line]) == 2
+    assert all(f" {one.running.pid} " in shown.out for one in two)
     assert "broker paper is standby" in shown.out
     assert max(map(len, shown.out.splitlines())) <= 80
 
