@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from actors.database_checks import Database, database_checks
 from actors.diagnosis import Check, CheckFailed, Health
 from actors.host_checks import host_checks
 from actors.runtime.directory import Directory
 from settings import Settings, program
 
-CLOCK_OFF_S = 2.0
-"""Between our clock and the database's, which ends the leases and orders what is stored."""
 LAG_MESSAGES = 100_000
 UNHANDLED_S = 30.0
 EXPIRES_SOON = timedelta(minutes=10)
-
-
-class Database(Protocol):
-    """What the checks need of the database."""
-
-    def ping(self) -> float: ...
-
-    def check_schema(self) -> None: ...
-
-    def clock_ahead_s(self) -> float: ...
 
 
 def checks(
@@ -34,9 +23,7 @@ def checks(
     """Every check, the essential ones first; `database_error` is what the database raises."""
     live = [broker for broker in settings.brokers if broker != "paper"]
     return [
-        Check("PostgreSQL", _postgres(database, database_error), essential=True, exit_code=69),
-        Check("Schema", _schema(database, database_error), essential=True, exit_code=78),
-        Check("Clock", _clock(database, database_error)),
+        *database_checks(database, database_error),
         *host_checks(settings.state_dir),
         Check("NATS", lambda: _nats(_part(directory, "gateway"))),
         Check("Streams", lambda: _streams(_part(directory, "gateway"))),
@@ -44,45 +31,6 @@ def checks(
         Check("Mailboxes", lambda: _mailboxes(directory)),
         *(Check(f"{broker} session", _session(directory, broker)) for broker in live),
     ]
-
-
-def _postgres(database: Database, database_error: type[Exception]) -> Callable[[], str]:
-    def check() -> str:
-        try:
-            return f"answers in {database.ping() * 1000:.1f} ms"
-        except database_error as error:
-            raise CheckFailed(
-                str(error), "see that the server runs and that DATABASE__POSTGRES_URL is right"
-            ) from error
-
-    return check
-
-
-def _schema(database: Database, database_error: type[Exception]) -> Callable[[], str]:
-    def check() -> str:
-        try:
-            database.check_schema()
-        except database_error as error:
-            upgrade = f"run `{program()} db upgrade`"
-            raise CheckFailed(str(error), upgrade if upgrade in str(error) else "see PostgreSQL") from error
-        return "at head"
-
-    return check
-
-
-def _clock(database: Database, database_error: type[Exception]) -> Callable[[], str]:
-    def check() -> str:
-        try:
-            ahead_s = database.clock_ahead_s()
-        except database_error as error:
-            raise CheckFailed(str(error), "see PostgreSQL") from error
-        if abs(ahead_s) > CLOCK_OFF_S:
-            where = "ahead of" if ahead_s > 0 else "behind"
-            found = f"the database's clock is {abs(ahead_s):.1f} s {where} ours"
-            raise CheckFailed(found, "have both hosts' clocks set by NTP", Health.DEGRADED)
-        return f"{abs(ahead_s) * 1000:.0f} ms from the database's"
-
-    return check
 
 
 def _part(directory: Directory, name: str) -> dict[str, Any] | None:

@@ -159,6 +159,14 @@ def inspect(context: typer.Context, child: Child, as_json: Json = False) -> int:
 
 
 @app.command()
+def doctor(context: typer.Context, as_json: Json = False) -> int:
+    """Check the environment step by step, and say of each failure what is to be done."""
+    from console import doctor as command
+
+    return command.run(lambda: settings_of(context), as_json=as_json)
+
+
+@app.command()
 def stop(context: typer.Context) -> int:
     """Stop the daemon and wait until it is gone."""
     settings = settings_of(context)

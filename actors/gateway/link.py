@@ -176,7 +176,8 @@ class Link:
         client = self._client
         if client is None or not client.is_connected:
             return {}, ()
-        return await figures(client.jetstream(timeout=2), self._specs, self._consumers)
+        pulled = [one for one in self._consumers if self._intake.pulls(one[1])]
+        return await figures(client.jetstream(timeout=2), self._specs, pulled)
 
     async def stop_pulling(self) -> None:
         """Let nothing more in."""
