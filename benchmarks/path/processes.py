@@ -95,16 +95,17 @@ def daemon(servers: Servers, database_url: str) -> Iterator[int]:
 
 
 @contextmanager
-def started(servers: Servers, database_url: str) -> Iterator[Started]:
-    """The same, from the moment that its process runs."""
+def started(servers: Servers, database_url: str, **more: str) -> Iterator[Started]:
+    """The same, from the moment that its process runs, with more settings."""
     state = servers.directory / f"state-{time.monotonic_ns()}"
     log = servers.directory / "daemon.log"
-    variables = environment(
-        STATE_DIR=str(state),
-        DATABASE__POSTGRES_URL=database_url,
-        NATS__URL=servers.nats_url,
-        LOG__LEVEL="warning",
-    )
+    ours = {
+        "STATE_DIR": str(state),
+        "DATABASE__POSTGRES_URL": database_url,
+        "NATS__URL": servers.nats_url,
+        "LOG__LEVEL": "warning",
+    }
+    variables = environment(**ours | more)
     with log.open("ab") as sink:
         process = subprocess.Popen(
             command([sys.executable, "-m", "supervisor", "run"], Signals.SIGTERM, None),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from benchmarks.measurement import Parts
 from benchmarks.service.idle import idle
 from benchmarks.service.start import start
+from benchmarks.service.status_latency import status_latency
 
 PARTS: Parts = {
+    "status_latency": status_latency,
     "start": start,
     "idle": idle,
 }
