@@ -18,7 +18,7 @@ import typer
 from console.arguments import Child, Json, help_without_command, settings_of
 from console.commands import database, dlq, sessions
 from console.failure import FAILED, INTERRUPTED, MISCONFIGURED, OK, USAGE, Failure
-from settings import SettingsError
+from settings import SettingsError, program
 
 PROGRAM = "alpha-panda"
 
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def execute(arguments: list[str]) -> int:
     """Run a command; every failure becomes lines on standard error and an exit code."""
     try:
-        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        code = app(arguments, prog_name=program(), standalone_mode=False)
         sys.stdout.flush()
     except Failure as failure:
         return _fail([str(failure)], failure.exit_code)
@@ -214,7 +214,7 @@ def _version() -> str:
 
 
 def _usage(error: typer.BadParameter) -> str:
-    place = error.ctx.command_path if error.ctx is not None else PROGRAM
+    place = error.ctx.command_path if error.ctx is not None else program()
     message = " ".join(error.format_message().split()).rstrip(".")
     return f"{message[:1].lower()}{message[1:]}; see `{place} --help`"
 
