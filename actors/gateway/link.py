@@ -172,12 +172,13 @@ class Link:
         return self._intake.in_flight
 
     async def measure(self) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
-        """The figures of the streams, and what of the streams and consumers is missing; nothing while away."""
+        """The figures of the streams, and those streams and pulled consumers that are missing; nothing while away."""
         client = self._client
         if client is None or not client.is_connected:
             return {}, ()
-        pulled = [one for one in self._consumers if self._intake.pulls(one[1])]
-        return await figures(client.jetstream(timeout=2), self._specs, pulled)
+        measured, missing = await figures(client.jetstream(timeout=2), self._specs, self._consumers)
+        idle = {f"{stream}/{name}" for stream, name in self._consumers if not self._intake.pulls(name)}
+        return measured, tuple(one for one in missing if one not in idle)
 
     async def stop_pulling(self) -> None:
         """Let nothing more in."""
