@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from actors.checks import checks
+from actors.database_checks import database_checks
 from actors.diagnosis import Check, CheckFailed, CheckResult, Health, run_check
 from actors.health import CHECK_AGAIN_S, CHECK_EVERY_S, HealthActor
 from actors.host_checks import host_checks
@@ -85,6 +86,41 @@ class TestTheDatabase:
 
         assert result is not None
         assert (result.status, result.cure) == (Health.UNHEALTHY, "run `alpha-panda db upgrade`")
+
+
+@dataclass(frozen=True, slots=True)
+class Skewed:
+    """A database on a host whose clock is off, which no server can be told to be."""
+
+    ahead_s: float
+
+    def ping(self) -> float:
+        return 0.001
+
+    def check_schema(self) -> None:
+        """It is at head."""
+
+    def clock_ahead_s(self) -> float:
+        return self.ahead_s
+
+
+class TestTheClock:
+    @pytest.mark.parametrize(
+        ("ahead_s", "status", "message"),
+        [
+            (0.5, Health.HEALTHY, "500 ms from the database's"),
+            (-0.5, Health.HEALTHY, "500 ms from the database's"),
+            (5.0, Health.DEGRADED, "the database's clock is 5.0 s ahead of ours"),
+            (-5.0, Health.DEGRADED, "the database's clock is 5.0 s behind ours"),
+        ],
+    )
+    def test_one_that_is_seconds_off_is_degraded(self, ahead_s: float, status: Health, message: str) -> None:
+        clock = database_checks(Skewed(ahead_s), PersistenceError)[2]
+
+        result = run_check(clock, SystemClock())
+
+        assert result is not None
+        assert (result.status, result.message) == (status, message)
 
 
 class TestNats:

@@ -18,6 +18,7 @@ from actors.gateway.embedded import EmbeddedNats
 from persistence.embedded import EmbeddedPostgres
 from persistence.migration import upgrade
 from tests.console.conftest import Command, Result, command
+from tests.system import streams
 from tests.system.daemon import CHECKOUT, Daemon, eventually
 from tests.system.test_inspection import packages, stuck_daemon
 
@@ -137,6 +138,22 @@ def test_with_nats_away_it_is_degraded_and_says_so(
         nats.restart()
 
         until(asked, 0, "ready")
+
+
+def test_a_stream_that_is_gone_is_missed_and_its_cure_helps(
+    state_dir: Path, database_url: str, streams_url: str, asked: Asked, command: Command
+) -> None:
+    with Daemon(state_dir, DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url) as daemon:
+        streams.delete_stream(streams_url, "SYSTEM_DLQ")
+
+        _, document = until(asked, 1, "FAIL  Streams: missing: SYSTEM_DLQ")
+        check = next(one for one in document["checks"] if one["component"] == "Streams")
+        assert check["cure"] == "they are made again by `alpha-panda restart gateway`"
+
+        assert command("restart", "gateway").code == 0
+
+        until(asked, 0, "ok    Streams")
+        assert daemon.child("gateway")["state"] == "running"
 
 
 def test_an_actor_that_hangs_is_shown_and_delays_no_answer(
