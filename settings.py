@@ -54,6 +54,11 @@ def default_runtime_dir() -> Path | None:
     return Path(given.split(":")[0]) if given else None
 
 
+def program() -> str:
+    """How the person calls this program; the `panda` script tells its own name."""
+    return os.environ.get("ALPHA_PANDA_PROGRAM") or "alpha-panda"
+
+
 class Section(BaseModel):
     """One group of settings: immutable, and a misspelt name is an error."""
 

@@ -2,77 +2,93 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from actors.health import Check, CheckFailed
+from actors.database_checks import Database, database_checks
+from actors.diagnosis import Check, CheckFailed, Health
+from actors.host_checks import host_checks
 from actors.runtime.directory import Directory
-from settings import Settings
+from settings import Settings, program
 
-MIN_FREE_BYTES = 200 << 20
-
-
-class Database(Protocol):
-    """What the checks need of the database."""
-
-    def ping(self) -> float: ...
-
-    def check_schema(self) -> None: ...
+LAG_MESSAGES = 100_000
+UNHANDLED_S = 30.0
+EXPIRES_SOON = timedelta(minutes=10)
 
 
 def checks(
     settings: Settings, database: Database, database_error: type[Exception], directory: Directory
 ) -> list[Check]:
     """Every check, the essential ones first; `database_error` is what the database raises."""
-    several = [
-        Check("PostgreSQL", _postgres(database, database_error), essential=True, exit_code=69),
-        Check("Schema", _schema(database, database_error), essential=True, exit_code=78),
-        Check("Disk space", _disk(settings)),
-    ]
     live = [broker for broker in settings.brokers if broker != "paper"]
-    return several + [Check(f"{broker} session", _session(directory, broker)) for broker in live]
+    return [
+        *database_checks(database, database_error),
+        *host_checks(settings.state_dir),
+        Check("NATS", lambda: _nats(_part(directory, "gateway"))),
+        Check("Streams", lambda: _streams(_part(directory, "gateway"))),
+        Check("Consumer lag", lambda: _lag(_part(directory, "gateway"))),
+        Check("Mailboxes", lambda: _mailboxes(directory)),
+        *(Check(f"{broker} session", _session(directory, broker)) for broker in live),
+    ]
 
 
-def _postgres(database: Database, database_error: type[Exception]) -> Callable[[], str]:
-    def check() -> str:
-        try:
-            return f"answers in {database.ping() * 1000:.1f} ms"
-        except database_error as error:
-            raise CheckFailed(str(error)) from error
-
-    return check
+def _part(directory: Directory, name: str) -> dict[str, Any] | None:
+    """What the actor has published of itself; None before it did."""
+    handle = directory.handles.get(name)
+    snapshot = None if handle is None else handle.telemetry.snapshot
+    return None if snapshot is None else snapshot.as_status(0.0)
 
 
-def _schema(database: Database, database_error: type[Exception]) -> Callable[[], str]:
-    def check() -> str:
-        try:
-            database.check_schema()
-        except database_error as error:
-            raise CheckFailed(str(error)) from error
-        return "at head"
+def _nats(gateway: dict[str, Any] | None) -> str | None:
+    if gateway is None:
+        return None
+    if gateway["state"] != "up":
+        raise CheckFailed(
+            f"away: {gateway['error'] or 'not connected'}", "see that the server runs and that NATS__URL is right"
+        )
+    return f"connected to {gateway['url']}"
 
-    return check
+
+def _streams(gateway: dict[str, Any] | None) -> str | None:
+    if gateway is None or gateway["state"] != "up" or not (gateway["streams"] or gateway["missing"]):
+        return None
+    if gateway["missing"]:
+        missing = ", ".join(gateway["missing"])
+        raise CheckFailed(f"missing: {missing}", f"they are made again by `{program()} restart gateway`")
+    return f"all {len(gateway['streams'])} there, with their consumers"
 
 
-def _disk(settings: Settings) -> Callable[[], str]:
-    def check() -> str:
-        free = shutil.disk_usage(settings.state_dir).free
-        if free < MIN_FREE_BYTES:
-            raise CheckFailed(f"{free >> 20} MiB free in {settings.state_dir}: make room")
-        return f"{free >> 30} GiB free"
+def _lag(gateway: dict[str, Any] | None) -> str | None:
+    if gateway is None or gateway["state"] != "up" or not gateway["streams"]:
+        return None
+    stream, figures = max(gateway["streams"].items(), key=lambda one: one[1]["pending"])
+    if figures["pending"] > LAG_MESSAGES:
+        found = f"{figures['pending']} messages wait in {stream}"
+        raise CheckFailed(found, "see what is slow: `status` shows mailboxes and the database", Health.DEGRADED)
+    waiting = sum(one["pending"] for one in gateway["streams"].values())
+    return f"{waiting} messages wait"
 
-    return check
+
+def _mailboxes(directory: Directory) -> str:
+    ages = {name: handle.mailbox.oldest_age_s() for name, handle in directory.handles.items()}
+    name = max(ages, key=lambda one: ages[one])
+    if ages[name] > UNHANDLED_S:
+        found = f"a message waits for {name} for {ages[name]:.0f} s"
+        raise CheckFailed(found, f"see what it does: `{program()} inspect {name}`", Health.DEGRADED)
+    return f"the oldest message waits {ages[name]:.1f} s"
 
 
 def _session(directory: Directory, broker: str) -> Callable[[], str]:
     def check() -> str:
-        snapshot = directory["auth"].telemetry.snapshot
-        sessions = {} if snapshot is None else snapshot.as_status(0.0)["sessions"]
-        session = sessions.get(broker)
+        session = (_part(directory, "auth") or {}).get("sessions", {}).get(broker)
+        cure = f"log in to {broker} and run `{program()} sessions save`"
         if session is None or session["state"] != "active":
-            raise CheckFailed(f"no active session: log in to {broker} and run `alpha-panda sessions save`")
-        return f"{session['user_id']} until {session['expires_at'] or 'further notice'} ({datetime.now(UTC):%H:%M} UTC)"
+            raise CheckFailed("no active session", cure, Health.DEGRADED)
+        until = session["expires_at"]
+        if until is not None and (left := datetime.fromisoformat(until) - datetime.now(UTC)) < EXPIRES_SOON:
+            minutes = max(0, int(left.total_seconds() // 60))
+            raise CheckFailed(f"{session['user_id']}'s session ends in {minutes} min", cure, Health.DEGRADED)
+        return f"{session['user_id']} until {until or 'further notice'}"
 
     return check

@@ -14,9 +14,13 @@ from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory, Handle
 from actors.runtime.tree import Child, Next, Phase, Status
 from actors.runtime.zombies import Zombies
+from settings import program
 
 LATE_S = 5.0
 """An actor or a server that needs longer than this is shown as the reason why not all is well."""
+
+RATE_OVER_S = 10
+"""Of a rate in the status."""
 
 _SHOWN = {Status.WAITING: "starting", Status.STOPPING: "running"}
 _COMES_BACK = {Next.RENEW, Next.REJOIN}
@@ -71,7 +75,8 @@ class StatusReport:
             "database": database,
             "nats": nats,
             "checks": checks,
-            "dead_letters": self.dead_letters.total() + database.get("dead_letters", 0),
+            "dead_letters": database.get("dead_letters", 0),
+            "undelivered": self.dead_letters.total(),
             "zombies": self.zombies.count(),
         }
 
@@ -94,13 +99,15 @@ class StatusReport:
         telemetry, mailbox = handle.telemetry, handle.mailbox
         handling, since = telemetry.doing, telemetry.handling_since
         busy_s = round(now - since, 3) if handling else 0.0
+        rate = handle.rates.per_second(now, telemetry.handled, RATE_OVER_S)
         stuck = child.status is Status.RUNNING and busy_s > child.spec.handler_budget_s / 2
         return {
             "name": child.spec.name,
             "state": "stuck" if stuck else _state(child),
-            "since": wire_time(self.clock.now() - timedelta(seconds=now - child.since)) if child.since else None,
+            "since": self._wall(child.since or None, now),
             "restarts": child.total_restarts,
             "last_error": child.last_error,
+            "last_error_at": self._wall(child.last_error_at, now),
             "mailbox": {
                 "depth": mailbox.depth(),
                 "high_water": mailbox.high_water,
@@ -108,12 +115,17 @@ class StatusReport:
                 "oldest_age_s": round(mailbox.oldest_age_s(), 3),
             },
             "handled": telemetry.handled,
+            "per_s": None if rate is None else round(rate, 3),
             "failed": telemetry.failed,
             "dead_letters": handle.dead_letters,
             "handling": {"message": handling, "for_s": busy_s} if handling else None,
             "depends_on": self._depends_on(child),
             "supervisor": self.directory.supervisors[child.spec.name].name,
         }
+
+    def _wall(self, at: float | None, now: float) -> str | None:
+        """A monotonic time as it stands in JSON."""
+        return None if at is None else wire_time(self.clock.now() - timedelta(seconds=now - at))
 
     def _depends_on(self, child: Child) -> list[str]:
         """Those of the supervisors above it are its own too."""
@@ -183,24 +195,30 @@ def _why_not_ready(
     checks: list[dict[str, Any]],
 ) -> list[str]:
     why = []
+    down = {child["name"] for child in children if child["state"] != "running"}
     for child in children:
-        if child["state"] != "running":
+        if child["name"] in down:
             error = f": {child['last_error']}" if child["last_error"] else ""
             why.append(f"{child['name']} is {child['state']}{error}")
     for name, broker in brokers.items():
-        if broker["state"] in {"opening", "standby"}:
+        if broker["state"] in {"starting", "opening", "standby"} and f"trading.{name}" not in down:
             why.append(f"broker {name} is {broker['state']}")
-    if database["state"] == "away":
-        why.append(f"database is away: {database['error']}")
-    if nats["state"] == "away":
-        why.append(f"NATS is away: {nats['error'] or 'not connected'}")
+    if database["state"] != "up":
+        why.append(f"database is {database['state']}: {database['error'] or 'not asked yet'}")
+    if nats["state"] != "up":
+        why.append(f"NATS is {nats['state']}: {nats['error'] or 'not connected'}")
     if (intake := nats.get("intake", "open")) != "open":
         how = {"draining": f"finishing {nats['in_flight']} in hand"}.get(intake, "nothing is in hand")
-        why.append(f"{intake}: takes no messages in, {how}; `alpha-panda drain --resume` lets them in again")
+        why.append(f"{intake}: takes no messages in, {how}; `{program()} drain --resume` lets them in again")
     if nats.get("unpublished_age_s", 0.0) > LATE_S:
         late = f"{nats['unpublished']} commits are not published for {nats['unpublished_age_s']:.0f} s"
         why.append(f"{late}: {nats['error'] or 'no acknowledgement'}")
-    why += [f"{check['component']}: {check['message']}" for check in checks if not check["passed"]]
+    seen = set() if database["state"] == "up" else {"PostgreSQL"}
+    for check in checks:
+        if not check["passed"] and check["component"] not in {"NATS", *seen}:
+            cure = check.get("cure") or ""
+            cure = f"; {cure}" if cure not in check["message"] else ""
+            why.append(f"{check['component']}: {check['message']}{cure}")
     return why
 
 

@@ -18,7 +18,7 @@ import typer
 from console.arguments import Child, Json, help_without_command, settings_of
 from console.commands import database, dlq, instruments, sessions
 from console.failure import FAILED, INTERRUPTED, MISCONFIGURED, OK, USAGE, Failure
-from settings import SettingsError
+from settings import SettingsError, program
 
 PROGRAM = "alpha-panda"
 
@@ -81,9 +81,17 @@ def status(
     context: typer.Context,
     as_json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    nats: Annotated[
+        str | None,
+        typer.Option("--nats", metavar="URL", help="Of all the nodes at that NATS server.", show_default=False),
+    ] = None,
 ) -> int:
-    """Show actors, brokers and servers, and why not ready. Exit codes: 0 ready, 1 degraded, 2 down, 3 unknown."""
+    """Show actors, brokers and servers, and why not ready. Exit codes: 0 ready, 1 degraded, 2 critical, 3 unknown."""
     settings = settings_of(context)
+    if nats is not None:
+        from console import nodes
+
+        return nodes.run(settings, nats, as_json=as_json, watch=watch)
     from console import status as command
 
     return command.run(settings, as_json=as_json, watch=watch)
@@ -174,6 +182,14 @@ def drain(
 
 
 @app.command()
+def doctor(context: typer.Context, as_json: Json = False) -> int:
+    """Check the environment step by step, and say of each failure what is to be done."""
+    from console import doctor as command
+
+    return command.run(lambda: settings_of(context), as_json=as_json)
+
+
+@app.command()
 def stop(context: typer.Context) -> int:
     """Stop the daemon: let nothing more in, commit what is in hand, and wait until its process is gone."""
     settings = settings_of(context)
@@ -190,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def execute(arguments: list[str]) -> int:
     """Run a command; every failure becomes lines on standard error and an exit code."""
     try:
-        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        code = app(arguments, prog_name=program(), standalone_mode=False)
         sys.stdout.flush()
     except Failure as failure:
         return _fail([str(failure)], failure.exit_code)
@@ -221,7 +237,7 @@ def _version() -> str:
 
 
 def _usage(error: typer.BadParameter) -> str:
-    place = error.ctx.command_path if error.ctx is not None else PROGRAM
+    place = error.ctx.command_path if error.ctx is not None else program()
     message = " ".join(error.format_message().split()).rstrip(".")
     return f"{message[:1].lower()}{message[1:]}; see `{place} --help`"
 

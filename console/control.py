@@ -11,7 +11,7 @@ from typing import Self
 from console.failure import FAILED, TRY_AGAIN, Failure
 from console.operator_socket import OperatorSocket
 from console.output import screen
-from settings import Settings
+from settings import Settings, program
 
 STOP_S = 60.0
 ASK_EVERY_S = 0.1
@@ -40,13 +40,13 @@ def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> 
     deadline = time.monotonic() + timeout_s
     while (nats := daemon.get("status")["nats"])["intake"] != "drained":
         if not wait:
-            screen().print(f"draining, {nats['in_flight']} in flight; see `alpha-panda status`")
+            screen().print(f"draining, {nats['in_flight']} in flight; see `{program()} status`")
             return 0
         if time.monotonic() > deadline:
             left = f"{nats['in_flight']} messages in flight and {nats['unpublished']} commits to publish"
-            raise Failure(f"not drained after {timeout_s:g} s: {left}; it goes on, see `alpha-panda status`", TRY_AGAIN)
+            raise Failure(f"not drained after {timeout_s:g} s: {left}; it goes on, see `{program()} status`", TRY_AGAIN)
         time.sleep(ASK_EVERY_S)
-    screen().print("drained: nothing is in hand, and nothing comes in until `alpha-panda drain --resume`")
+    screen().print(f"drained: nothing is in hand, and nothing comes in until `{program()} drain --resume`")
     return 0
 
 

@@ -18,7 +18,7 @@ from persistence.migration import current, differences, heads, verify
 from persistence.migration import upgrade as migrate
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
-from settings import DatabaseSettings, Settings
+from settings import DatabaseSettings, Settings, program
 
 SHOWN = 20
 
@@ -50,7 +50,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
     """
     data = settings.state_dir / "postgres" / "data"
     if settings.database.embedded and not data.exists():
-        raise Failure(f"there is no embedded database in {data} yet; `alpha-panda run` makes it", MISCONFIGURED)
+        raise Failure(f"there is no embedded database in {data} yet; `{program()} run` makes it", MISCONFIGURED)
     with failures():
         try:
             with _url(settings) as url:

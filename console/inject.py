@@ -19,7 +19,7 @@ from console.failure import FAILED, OK, UNAVAILABLE, USAGE, Failure
 from console.inject_screen import LoadBar, Tally, summary
 from console.nats_servers import nats_servers
 from console.output import screen
-from settings import Settings
+from settings import Settings, program
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ def _judged(outcome: Outcome, timeout_s: float) -> int:
         total = len(outcome.latencies_s) + outcome.failed + outcome.given_up + outcome.missing
         raise Failure(
             f"{outcome.missing} of {total} signals have no answer, and none came for {timeout_s:g} s; "
-            "see `alpha-panda status`",
+            f"see `{program()} status`",
             FAILED,
         )
     if outcome.given_up:
-        raise Failure(f"{outcome.given_up} signals became dead letters; see `alpha-panda dlq list`", FAILED)
+        raise Failure(f"{outcome.given_up} signals became dead letters; see `{program()} dlq list`", FAILED)
     return OK
 
 

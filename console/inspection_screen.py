@@ -84,7 +84,10 @@ def _rate(rate: float) -> str:
 
 def _window(window: Mapping[str, Any]) -> str:
     shared = ", counted with its siblings" if window.get("shared") else ""
-    return f"{window['used']} of {window['allowed']} allowed in {window['period_s']:g} s{shared}"
+    used, allowed = window["used"], window["allowed"]
+    if used > allowed:
+        return f"more than the {allowed} allowed in {window['period_s']:g} s{shared}"
+    return f"{used} of {allowed} allowed in {window['period_s']:g} s{shared}"
 
 
 def _handling(document: Mapping[str, Any]) -> str:

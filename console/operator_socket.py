@@ -14,9 +14,9 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
+from settings import program
 
 TIMEOUT_S = 15.0
-START = "start it with `alpha-panda run`"
 
 
 class OperatorSocket:
@@ -68,7 +68,7 @@ class OperatorSocket:
                 f"{self.path}: no answer in {self._timeout_s:g} s; see the daemon's log, or restart it"
             ) from None
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise DaemonDown(f"no daemon runs at {self.path}; {START}") from None
+            raise DaemonDown(f"no daemon runs at {self.path}; start it with `{program()} run`") from None
         except ConnectionError:
             raise DaemonUnclear(f"{self.path}: the daemon closed the connection; see its log") from None
         except PermissionError:

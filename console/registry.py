@@ -16,7 +16,7 @@ from console.output import plain_table, screen, write_json
 from persistence.errors import Poison
 from persistence.records import InstrumentRecord, SubscriptionRecord
 from persistence.unit_of_work import UnitOfWork
-from settings import Settings
+from settings import Settings, program
 
 Named = TypeVar("Named", InstrumentRecord, SubscriptionRecord)
 
@@ -50,7 +50,7 @@ def unsubscribe(settings: Settings, which: str) -> int:
     with opened(settings) as database, database.writer_unit() as work:
         entries = [one for one in _entries(work, which) if one.is_subscribed]
         if not entries:
-            raise Failure(f"{which} is not subscribed to; see `alpha-panda instruments registry`", FAILED)
+            raise Failure(f"{which} is not subscribed to; see `{program()} instruments registry`", FAILED)
         entry = _one(which, entries)
         work.registry.unsubscribe(entry.instrument_token)
         work.commit()
@@ -65,7 +65,7 @@ def show_all(settings: Settings, *, ended: bool, as_json: bool) -> int:
     if as_json:
         write_json([asdict(one) for one in entries])
     elif not entries:
-        screen().print("nothing is subscribed to; add one with `alpha-panda instruments subscribe INSTRUMENT`")
+        screen().print(f"nothing is subscribed to; add one with `{program()} instruments subscribe INSTRUMENT`")
     else:
         state = ("state",) if ended else ()
         table = plain_table("priority", "symbol", "exchange", "token", *state, "by", "notes", right=_FIGURES)
@@ -123,7 +123,7 @@ def _one(which: str, found: Sequence[Named]) -> Named:
         Failure: there is none, or more than one.
     """
     if not found:
-        raise Failure(f"no active instrument is {which}; try `alpha-panda instruments search`", FAILED)
+        raise Failure(f"no active instrument is {which}; try `{program()} instruments search`", FAILED)
     if len(found) > 1:
         names = ", ".join(f"{one.exchange}:{one.tradingsymbol} ({one.instrument_token})" for one in found)
         raise Failure(f"{which} is several instruments: {names}; give the exchange or the token", USAGE)

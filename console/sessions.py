@@ -16,7 +16,7 @@ from console.envelope import wire_time
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
 from console.output import WIDE, coloured, plain_table, screen, write_json
-from settings import Settings
+from settings import Settings, program
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def show_all(settings: Settings, *, as_json: bool) -> int:
     elif stored:
         _print_table(stored)
     else:
-        screen().print("no sessions are stored; add one with `alpha-panda sessions save USER`")
+        screen().print(f"no sessions are stored; add one with `{program()} sessions save USER`")
     return 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from console.failure import DaemonDown, DaemonUnclear
+from console.failure import DaemonDown, Failure
+from console.nodes_screen import nodes_screen
 from console.operator_socket import OperatorSocket
 from console.output import age_s, duration, screen, write_json
 from console.status_screen import status_screen
@@ -29,18 +32,24 @@ _CODES = {"ready": READY, "degraded": DEGRADED, "starting": DEGRADED, "stopping"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The document, the exit code that it stands for, and, where the daemon is silent, the reason."""
+    """The document, of one daemon or of several, the exit code that it stands for, and, where no daemon answers, the
+    reason."""
 
-    document: dict[str, Any]
+    document: dict[str, Any] | list[dict[str, Any]]
     exit_code: int
     silent_because: str | None = None
 
 
 def run(settings: Settings, *, as_json: bool, watch: bool) -> int:
     """Print the status once, or again and again until interrupted; returns the exit code."""
+    return show(partial(find, settings), as_json=as_json, watch=watch)
+
+
+def show(look: Callable[[], Finding], *, as_json: bool, watch: bool) -> int:
+    """Print what is found, once or again and again; returns the exit code."""
     if watch:
-        _watch(settings, as_json)
-    finding = find(settings)
+        _watch(look, as_json)
+    finding = look()
     if as_json:
         write_json(finding.document)
     else:
@@ -55,39 +64,47 @@ def find(settings: Settings) -> Finding:
         document = OperatorSocket(settings.socket_path, PATIENCE_S).get("status")
     except DaemonDown as error:
         return _silent(settings, str(error), DOWN)
-    except DaemonUnclear as error:
+    except Failure as error:
         return _silent(settings, str(error), UNKNOWN)
     if not isinstance(document, dict) or document.get("state") not in _CODES:
         return _silent(settings, f"{settings.socket_path}: not the status of a daemon; check RUNTIME_DIR", UNKNOWN)
-    return Finding(document, _CODES[document["state"]])
+    return Finding(document, exit_code_of(document))
+
+
+def exit_code_of(document: Mapping[str, Any]) -> int:
+    """2 also for a daemon that runs while something essential does not work."""
+    essential = [check for check in document.get("checks", ()) if check.get("essential")]
+    if any(check.get("status") == "unhealthy" for check in essential) and document["state"] == "degraded":
+        return DOWN
+    return _CODES.get(str(document["state"]), UNKNOWN)
 
 
 def render(finding: Finding, width: int) -> RenderableType:
     """The finding as a person reads it, for a screen of that many columns."""
+    document = finding.document
     if finding.silent_because is None:
-        return status_screen(finding.document, width)
+        return status_screen(document, width) if isinstance(document, dict) else nodes_screen(document, width)
     lines: list[RenderableType] = [Text.assemble(("unreachable", "bold red"), f"  {finding.silent_because}")]
-    last, seconds = finding.document["last"], finding.document["age_s"]
-    if last is not None and seconds is not None:
-        lines += [Text(f"The last known state, of {duration(seconds)} ago:", style="dim"), Text()]
-        lines.append(status_screen(last, width))
+    if isinstance(document, dict) and document["last"] is not None and document["age_s"] is not None:
+        lines += [Text(f"The last known state, of {duration(document['age_s'])} ago:", style="dim"), Text()]
+        lines.append(status_screen(document["last"], width))
     return Group(*lines)
 
 
-def _watch(settings: Settings, as_json: bool) -> None:
+def _watch(look: Callable[[], Finding], as_json: bool) -> None:
     if as_json:
         while True:
-            write_json(find(settings).document)
+            write_json(look().document)
             time.sleep(WATCH_EVERY_S)
     console = screen()
     if not console.is_terminal:
         while True:
-            console.print(render(find(settings), console.width))
+            console.print(render(look(), console.width))
             console.print()
             time.sleep(WATCH_EVERY_S)
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(render(find(settings), console.width), refresh=True)
+            live.update(render(look(), console.width), refresh=True)
             time.sleep(WATCH_EVERY_S)
 
 

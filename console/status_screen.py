@@ -16,6 +16,7 @@ from rich.text import Text
 
 from console.dlq import printable
 from console.output import WIDE, between_s, coloured, duration, money, plain_table, short
+from settings import program
 
 
 def status_screen(document: Mapping[str, Any], width: int) -> RenderableType:
@@ -25,9 +26,10 @@ def status_screen(document: Mapping[str, Any], width: int) -> RenderableType:
     if document.get("state") not in {"stopping", "stopped"}:
         parts += [Text.assemble(("  ! ", "yellow"), why) for why in document.get("why_not_ready", ())]
     parts += [Text(), children_table(document.get("children", ()), str(document["as_of"]), wide)]
+    parts += _last_errors(document.get("children", ()), str(document["as_of"]))
     parts += [Text(), brokers_table(document.get("brokers", {}), wide)]
     parts += [Text(), _servers(document.get("database") or {}, document.get("nats") or {})]
-    parts += [Text(), _checks(document.get("checks", ())), _tail(document)]
+    parts += [Text(), _checks(document.get("checks", ()), str(document["as_of"])), _tail(document)]
     return Group(*parts)
 
 
@@ -46,8 +48,8 @@ def _head(document: Mapping[str, Any], wide: bool) -> Text:
 
 def children_table(children: Iterable[Mapping[str, Any]], as_of: str, wide: bool) -> Table:
     """The tree in start order, with ages as of that time."""
-    right = frozenset({"restarts", "mailbox", "high", "handled", "failed", "up"})
-    extra = ("up",) if wide else ()
+    right = frozenset({"restarts", "mailbox", "high", "handled", "failed", "per s", "up"})
+    extra = ("per s", "up") if wide else ()
     heads = ("actor", "state", "restarts", "mailbox", "", "high", "handled", "failed", "busy", *extra)
     table = plain_table(*heads, right=right, gap=2 if wide else 1)
     for child in children:
@@ -64,6 +66,8 @@ def children_table(children: Iterable[Mapping[str, Any]], as_of: str, wide: bool
             _busy(child, wide),
         ]
         if wide:
+            rate = child.get("per_s")
+            row.append("-" if rate is None else short(round(rate)) if rate >= 10 else f"{rate:.1f}")
             row.append(duration(between_s(child["since"], as_of)) if child["since"] else "-")
         table.add_row(*row)
     return table
@@ -147,7 +151,7 @@ def _database(database: Mapping[str, Any]) -> str:
 def _catalogue(instruments: Mapping[str, Any]) -> str:
     whole = f"active of {instruments['total']}"
     if not instruments["loaded_at"]:
-        return whole if instruments["total"] else f"{whole}; load them with `alpha-panda instruments load FILE`"
+        return whole if instruments["total"] else f"{whole}; load them with `{program()} instruments load FILE`"
     loaded_at = instruments["loaded_at"][:16].replace("T", " ")
     return f"{whole}; loaded {loaded_at}Z from {printable(str(instruments['source_file']))}"
 
@@ -177,15 +181,37 @@ def _reason(server: Mapping[str, Any]) -> list[str]:
     return [str(server["error"])] if server.get("error") else []
 
 
-def _checks(checks: Iterable[Mapping[str, Any]]) -> Text:
+_MARKS = {"healthy": "[green]ok[/]  ", "degraded": "[yellow]weak[/]", "unhealthy": "[red]FAIL[/]"}
+OLD_S = 15.0
+"""A result that is older than this is shown with its age: the checks run every ten seconds."""
+
+
+def _checks(checks: Iterable[Mapping[str, Any]], as_of: str) -> Text:
     lines = []
     for check in checks:
-        mark = "[green]ok[/]  " if check["passed"] else "[red]FAIL[/]"
-        lines.append(f"{mark}  {escape(check['component'])}: {escape(check['message'])}")
+        status = check.get("status") or ("healthy" if check["passed"] else "unhealthy")
+        cure = check.get("cure") or ""
+        text = check["message"] if cure in check["message"] else f"{check['message']}; {cure}"
+        old_s = between_s(check["as_of"], as_of)
+        age = f" [dim]({duration(old_s)} ago)[/]" if old_s > OLD_S else ""
+        lines.append(f"{_MARKS.get(status, _MARKS['unhealthy'])}  {escape(check['component'])}: {escape(text)}{age}")
     return Text.from_markup("\n".join(lines) if lines else "[dim]no checks have run yet[/]")
 
 
+def _last_errors(children: Iterable[Mapping[str, Any]], as_of: str) -> list[RenderableType]:
+    """What those failed with that run again; of the others it is said why they do not."""
+    lines: list[RenderableType] = []
+    for child in children:
+        if child["state"] == "running" and child.get("last_error"):
+            at = child.get("last_error_at")
+            when = f", {duration(between_s(at, as_of))} ago" if at else ""
+            lines.append(Text(f"last error of {child['name']}{when}: {child['last_error']}", style="dim"))
+    return lines
+
+
 def _tail(document: Mapping[str, Any]) -> Text:
-    dead, zombies = document.get("dead_letters", 0), document.get("zombies", 0)
-    line = f"\ndead letters {_marked(dead, 'red')}"
-    return Text.from_markup(line + (f"  abandoned threads {_marked(zombies, 'red')}" if zombies else ""))
+    counts = [f"dead letters {_marked(document.get('dead_letters', 0), 'red')}"]
+    for name, title in (("undelivered", "undelivered messages"), ("zombies", "abandoned threads")):
+        if document.get(name):
+            counts.append(f"{title} {_marked(document[name], 'red')}")
+    return Text.from_markup("\n" + "  ".join(counts))

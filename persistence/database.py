@@ -170,6 +170,17 @@ class Database:
             connection.execute(text("SELECT 1"))
             return time.monotonic() - started
 
+    def clock_ahead_s(self) -> float:
+        """By how many seconds the server's clock is ahead of ours, give or take half a round trip; negative: behind.
+
+        Raises:
+            PersistenceError: there was no answer.
+        """
+        with self.reader() as connection:
+            before = time.time()
+            theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+            return float(theirs) - (before + time.time()) / 2
+
     def close(self) -> None:
         """Close all idle connections; one in use closes when it is given back. A later use would connect
         anew.

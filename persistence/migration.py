@@ -20,7 +20,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, inspect
 from sqlalchemy.pool import NullPool
 
-from persistence.errors import UPGRADE, Conflict, NotMigrated, PersistenceError
+from persistence.errors import Conflict, NotMigrated, PersistenceError, how_to_upgrade
 from persistence.models import compared, metadata
 from persistence.retry import Budget, retried
 from persistence.translation import translated
@@ -88,8 +88,8 @@ def verify(engine: Engine) -> None:
         return
     _refuse(engine, at)
     if at is None:
-        raise NotMigrated(f"the database has no schema yet, this version needs {needed}: {UPGRADE}")
-    raise NotMigrated(f"the database schema is at {at}, this version needs {needed}: {UPGRADE}")
+        raise NotMigrated(f"the database has no schema yet, this version needs {needed}: {how_to_upgrade()}")
+    raise NotMigrated(f"the database schema is at {at}, this version needs {needed}: {how_to_upgrade()}")
 
 
 def differences(engine: Engine) -> list[str]:

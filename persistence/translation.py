@@ -11,13 +11,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Stateme
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from persistence.errors import (
-    UPGRADE,
     Conflict,
     Misconfigured,
     NotMigrated,
     PersistenceError,
     Poison,
     Unavailable,
+    how_to_upgrade,
 )
 
 # Tried in order; a code belongs to the first prefix that it begins with.
@@ -128,7 +128,7 @@ def _from_driver(error: BaseException | None, lost: bool) -> PersistenceError:
         return _without_sqlstate(error, lost, line)
     kind = next((kind for prefix, kind in _BY_SQLSTATE if sqlstate.startswith(prefix)), PersistenceError)
     if kind is NotMigrated:
-        return NotMigrated(f"the database schema does not fit this version ({line}): {UPGRADE}", sqlstate)
+        return NotMigrated(f"the database schema does not fit this version ({line}): {how_to_upgrade()}", sqlstate)
     if sqlstate.startswith("22"):
         line = _QUOTED.sub("..", line)
     plain = _PLAIN.get(sqlstate)

@@ -172,7 +172,7 @@ class TestPlantedImports:
             ("actors.gateway.embedded", "from persistence.server_process import EmbeddedServer"),
             ("actors.brokers.paper", "from actors.trading.money import exact"),
             ("actors.trading.actor", "from actors.brokers.protocol import Broker"),
-            ("actors.checks", "from actors.health import Check"),
+            ("actors.checks", "from actors.diagnosis import Check"),
             ("actors.testkit.stepper", "from actors.testkit.probe import Probe"),
             ("actors.testkit.grove", "from actors.runtime.supervisor import Supervisor"),
             ("actors.gateway.actor", "from settings import NatsSettings"),

@@ -35,6 +35,9 @@ dev = pytest
     "small_app.py": """\
 import os, sys
 def main():
+    if sys.argv[1:] == ["name"]:
+        print(os.environ["ALPHA_PANDA_PROGRAM"])
+        return 0
     print(os.getpid(), os.getcwd(), *sys.argv[1:], sep="|")
     return int(os.environ.get("EXIT", "0"))
 """,
@@ -96,6 +99,10 @@ def test_it_becomes_the_command(panda: Path) -> None:
     with start(panda, "run") as process:
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert output.split("|")[0] == str(process.pid)
+
+
+def test_it_tells_the_command_how_it_was_called(panda: Path) -> None:
+    assert run(panda, "name") == (0, f"{panda}\n", "")
 
 
 def test_it_gives_the_exit_code_of_the_command(panda: Path) -> None:

@@ -14,6 +14,7 @@ from persistence.database import Database
 from persistence.errors import Conflict, Poison, Unavailable
 from persistence.records import DeadLetterRecord
 from persistence.unit_of_work import UnitOfWork
+from settings import program
 
 MIN_PREFIX = 4
 
@@ -119,7 +120,7 @@ class Letters:
         first, last = id_range(prefix)
         found = self._read(lambda work: work.dead_letters.find(first, last, 2))
         if not found:
-            raise DeadLetterNotFound(f"no dead letter has the id {prefix}; see `alpha-panda dlq list`")
+            raise DeadLetterNotFound(f"no dead letter has the id {prefix}; see `{program()} dlq list`")
         if len(found) > 1:
             raise DomainError(f"several dead letters have an id that begins with {prefix}; give more of it")
         return found[0]

@@ -11,6 +11,7 @@ from actors.messages import OutboxBatch, PurgeDeadLetters, ReplayDeadLetter
 from actors.redaction import substitute
 from actors.rows import OutboundMessage
 from persistence.database import Database
+from settings import program
 
 
 def replay(database: Database, message: ReplayDeadLetter) -> OutboxBatch:
@@ -26,7 +27,7 @@ def replay(database: Database, message: ReplayDeadLetter) -> OutboxBatch:
     with database.writer_unit() as work:
         letter = work.dead_letters.claim(message.id, again=message.again)
         if letter is None:
-            raise ReplayRefused(f"{message.id} was purged or replayed by now; see `alpha-panda dlq list`")
+            raise ReplayRefused(f"{message.id} was purged or replayed by now; see `{program()} dlq list`")
         if letter.payload_lost:
             raise ReplayRefused(f"{letter.id} cannot be replayed: {letter.payload_lost}; send the message anew")
         if letter.message_id is not None:

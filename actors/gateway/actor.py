@@ -73,6 +73,7 @@ class GatewayActor(ServiceActor):
         self._status = status
         self._state: tuple[str, str | None] = ("away", None)
         self._streams: dict[str, dict[str, int]] = {}
+        self._missing: tuple[str, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
         self._inbound: Inbound | None = None
@@ -179,6 +180,7 @@ class GatewayActor(ServiceActor):
         )
         if self._draining:
             self._link.drain()
+        self._publish()
         reporter = self._loop.create_task(self._report())
         ready.set()
         await self._link.run()
@@ -189,7 +191,7 @@ class GatewayActor(ServiceActor):
         assert self._link is not None
         while True:
             with contextlib.suppress(*NATS_ERRORS):
-                self._streams = await self._link.measure()
+                self._streams, self._missing = await self._link.measure()
             for _ in range(8):
                 self._publish()
                 self._letters.go_on()
@@ -304,6 +306,7 @@ class GatewayActor(ServiceActor):
                 self._settings.embedded,
                 error or self._link.publisher.refusal,
                 self._streams,
+                self._missing,
                 self._link.in_flight + self._letters.in_hand,
                 self._link.publisher.published,
                 self._link.publisher.unpublished,

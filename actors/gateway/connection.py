@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -169,22 +168,33 @@ async def _recreate(js: JetStreamContext, stream: str, name: str, config: Consum
 
 async def figures(
     js: JetStreamContext, specs: Sequence[StreamSpec], consumers: Sequence[tuple[str, str]]
-) -> dict[str, dict[str, int]]:
+) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
     """By stream: messages kept, waiting for its consumer (`pending`), handed over and not settled (`ack_pending`).
+    Then the streams and consumers that there are not.
 
     Raises:
         nats.errors.Error, nats.js.errors.Error, TimeoutError: the server cannot be asked.
     """
-    measured = {}
+    measured: dict[str, dict[str, int]] = {}
+    missing: list[str] = []
     for spec in specs:
-        info = await js.stream_info(spec.name)
-        measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
+        try:
+            info = await js.stream_info(spec.name)
+        except NotFoundError:
+            missing.append(spec.name)
+        else:
+            measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
     for stream, name in consumers:
-        with contextlib.suppress(NotFoundError):
+        if stream not in measured:
+            continue
+        try:
             consumer = await js.consumer_info(stream, name)
+        except NotFoundError:
+            missing.append(f"{stream}/{name}")
+        else:
             waiting = {"pending": consumer.num_pending or 0, "ack_pending": consumer.num_ack_pending or 0}
             measured[stream] |= waiting
-    return measured
+    return measured, tuple(missing)
 
 
 async def ticks_consumer(js: JetStreamContext, after_seq: int) -> tuple[str, int]:

@@ -140,6 +140,10 @@ class Intake:
             if consumer != "ticks" and consumer in self._pullers:
                 self._pullers[consumer].settle(len(several), sum(several))
 
+    def pulls(self, consumer: str) -> bool:
+        """Whether the consumer should be there, as it is pulled here."""
+        return consumer in self._pullers
+
     @property
     def in_flight(self) -> int:
         """Messages handed over and not yet settled."""

@@ -13,6 +13,8 @@ from nats.aio.client import Client
 
 from actors.gateway import subjects
 from actors.gateway.connection import ConnectionEvents, connect, ensure_streams, figures
+from actors.gateway.discovery import Discovery
+from actors.gateway.endpoints import Endpoints
 from actors.gateway.errors import NATS_ERRORS, line
 from actors.gateway.inbound import Inbound
 from actors.gateway.intake import Intake
@@ -30,6 +32,7 @@ from settings import NatsSettings
 
 RETRY_S = 0.5
 RESUME_AGAIN_S = 5.0
+UP_TIMEOUT_S = 5
 
 
 class Link:
@@ -65,8 +68,9 @@ class Link:
         self._servers = servers
         self._specs = subjects.streams(brokers)
         self._consumers = subjects.durable_consumers(brokers)
-        self._directory = directory
-        self._status = status
+        endpoints = Endpoints()
+        self._requests = Requests(directory, status, endpoints)
+        self._discovery = Discovery(endpoints, status)
         self._client: Client | None = None
         self._wire: Wire | None = None
         self._lost = asyncio.Event()
@@ -111,7 +115,8 @@ class Link:
         await self._ensure_streams()
         await self.publisher.attach(wire)
         await self._publish_left()
-        await Requests(wire, self._directory, self._status).serve()
+        await self._requests.serve(wire)
+        await self._discovery.serve(wire)
         await self._intake.attach(wire)
         self._failure = self._logged = None
         self._on_state("up", None)
@@ -179,12 +184,14 @@ class Link:
         """Messages handed over and not yet settled."""
         return self._intake.in_flight
 
-    async def measure(self) -> dict[str, dict[str, int]]:
-        """By stream: messages kept, waiting for us (`pending`), handed over and not settled (`ack_pending`)."""
+    async def measure(self) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+        """The figures of the streams, and those streams and pulled consumers that are missing; nothing while away."""
         client = self._client
         if client is None or not client.is_connected:
-            return {}
-        return await figures(client.jetstream(timeout=2), self._specs, self._consumers)
+            return {}, ()
+        measured, missing = await figures(client.jetstream(timeout=2), self._specs, self._consumers)
+        idle = {f"{stream}/{name}" for stream, name in self._consumers if not self._intake.pulls(name)}
+        return measured, tuple(one for one in missing if one not in idle)
 
     async def stop_pulling(self) -> None:
         """Let nothing more in."""
@@ -233,10 +240,16 @@ class Link:
             self._log.warning("NATS is away; reconnecting")
 
     async def _reconnected(self) -> None:
-        self._on_state("up", None)
+        self._tasks.spawn(self._up_again())
         self._log.info("reconnected")
         self._intake.look_again()
         self.publisher.resend()
+
+    async def _up_again(self) -> None:
+        """Be up once the server knows our subscriptions again: then whoever asks is answered."""
+        if self._client is not None:
+            await self._client.flush(UP_TIMEOUT_S)
+            self._on_state("up", None)
 
     async def _closed(self) -> None:
         self._lost.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,61 +11,74 @@ from typing import Any
 import orjson
 
 from actors.gateway.codec import BadMessage, decode_session_request
-from actors.gateway.subjects import REQUEST_SESSION, REQUEST_SESSION_SAVE, REQUEST_SESSION_USE, REQUEST_STATUS
+from actors.gateway.endpoints import Endpoint, Endpoints
 from actors.gateway.wire import Frame, Wire, reply
 from actors.messages import GetSession, StoredSession, UseSession
 from actors.runtime.directory import Directory
 from actors.sessions import shown
 
-QUEUE = "panda"
-"""Of several processes one answers a request about sessions; each answers for its own status."""
-
 
 class NatsReply:
-    """The reply subject of a request; completed or failed once, from any thread."""
+    """The reply subject of a request; completed or failed once, from any thread, and counted for its endpoint."""
 
-    __slots__ = ("_subject", "_wire")
+    __slots__ = ("_began_ns", "_endpoint", "_subject", "_wire")
 
-    def __init__(self, wire: Wire, subject: bytes) -> None:
+    def __init__(self, wire: Wire, subject: bytes, endpoint: Endpoint) -> None:
         self._wire = wire
         self._subject = subject
+        self._endpoint = endpoint
+        self._began_ns = time.perf_counter_ns()
 
     def complete(self, value: Any) -> None:
-        self._send(shown(value, datetime.now(UTC)) if isinstance(value, StoredSession) else value)
+        self._send(shown(value, datetime.now(UTC)) if isinstance(value, StoredSession) else value, None)
 
     def fail(self, error: BaseException) -> None:
-        self._send({"error": str(error)})
+        self._send({"error": str(error)}, str(error))
 
-    def _send(self, answer: Any) -> None:
+    def _send(self, answer: Any, error: str | None) -> None:
         if self._subject:
             self._wire.post(reply(self._subject, orjson.dumps(answer)))
+        self._endpoint.answered(time.perf_counter_ns() - self._began_ns, error)
 
 
 class Requests:
-    """Answers on one connection; in the gateway's loop.
+    """Answers on one connection after the other; in the gateway's loop.
 
     Args:
-        wire: the connection.
         directory: the way to the actors.
         status: builds the status document.
+        endpoints: where answers are counted.
     """
 
-    def __init__(self, wire: Wire, directory: Directory, status: Callable[[], dict[str, Any]]) -> None:
-        self._wire = wire
+    def __init__(self, directory: Directory, status: Callable[[], dict[str, Any]], endpoints: Endpoints) -> None:
         self._directory = directory
         self._status = status
+        self._endpoints = endpoints
 
-    async def serve(self) -> None:
-        """Subscribe to the subjects of requests."""
-        await self._wire.listen(REQUEST_STATUS, self._answer_status)
-        await self._wire.listen(REQUEST_SESSION, self._answer_session, QUEUE)
-        await self._wire.listen(REQUEST_SESSION_USE, self._use_session, QUEUE)
-        await self._wire.listen(REQUEST_SESSION_SAVE, self._save_session, QUEUE)
+    async def serve(self, wire: Wire) -> None:
+        """Subscribe to the subjects of requests.
 
-    def _answer_status(self, request: Frame) -> None:
-        NatsReply(self._wire, request.reply).complete(self._status())
+        Raises:
+            nats.errors.Error: not connected.
+        """
+        answers = (
+            (self._endpoints.status, self._answer_status),
+            (self._endpoints.session, self._answer_session),
+            (self._endpoints.session_use, self._use_session),
+            (self._endpoints.session_save, self._save_session),
+        )
+        for endpoint, answer in answers:
+            await wire.listen(endpoint.subject, self._asked(wire, endpoint, answer), endpoint.queue)
 
-    def _answer_session(self, request: Frame) -> None:
+    def _asked(
+        self, wire: Wire, endpoint: Endpoint, answer: Callable[[Frame, NatsReply], None]
+    ) -> Callable[[Frame], None]:
+        return lambda request: answer(request, NatsReply(wire, request.reply, endpoint))
+
+    def _answer_status(self, _: Frame, asker: NatsReply) -> None:
+        asker.complete(self._status())
+
+    def _answer_session(self, request: Frame, asker: NatsReply) -> None:
         """`{"user_id": ...}` or the bare id."""
         text = request.data.decode(errors="replace").strip()
         try:
@@ -72,15 +86,13 @@ class Requests:
         except orjson.JSONDecodeError:
             parsed = text
         user_id = parsed.get("user_id") if isinstance(parsed, dict) else parsed
-        asker = NatsReply(self._wire, request.reply)
         if not isinstance(user_id, str) or not user_id or "\0" in user_id:
             asker.fail(BadMessage("user_id: missing"))
         else:
             self._directory["auth"].post(GetSession(user_id), asker)
 
-    def _use_session(self, request: Frame) -> None:
+    def _use_session(self, request: Frame, asker: NatsReply) -> None:
         """`{"user_id": ..., "broker": ...}`, one of them at least: a broker's client works with the session."""
-        asker = NatsReply(self._wire, request.reply)
         try:
             parsed = orjson.loads(request.data)
         except orjson.JSONDecodeError:
@@ -92,8 +104,7 @@ class Requests:
         else:
             self._directory["auth"].post(UseSession(**wanted), asker)
 
-    def _save_session(self, request: Frame) -> None:
-        asker = NatsReply(self._wire, request.reply)
+    def _save_session(self, request: Frame, asker: NatsReply) -> None:
         try:
             message = decode_session_request(request.data, str(uuid.uuid4()), datetime.now(UTC))
         except BadMessage as error:

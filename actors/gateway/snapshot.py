@@ -19,6 +19,7 @@ class GatewaySnapshot:
     embedded: bool
     error: str | None
     streams: dict[str, dict[str, int]]
+    missing: tuple[str, ...]
     in_flight: int
     published: int
     unpublished: int
@@ -33,6 +34,7 @@ class GatewaySnapshot:
             "embedded": self.embedded,
             "error": self.error,
             "streams": self.streams,
+            "missing": list(self.missing),
             "in_flight": self.in_flight,
             "published": self.published,
             "unpublished": self.unpublished,

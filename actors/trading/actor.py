@@ -111,6 +111,7 @@ class TradingActor(ServiceActor):
         self._starting_cash = starting_cash
         self._portfolios: dict[str, Portfolio] = {}
         self._prices: dict[int, Decimal] = {}
+        self._stored_prices: dict[int, Decimal] = {}
         self._pending: OrderedDict[str, ExecuteSignal] = OrderedDict()
         self._again: dict[str, list[Delivery]] = {}
         self._committed: OrderedDict[str, None] = OrderedDict()
@@ -187,11 +188,13 @@ class TradingActor(ServiceActor):
             books = [from_record(self._broker.name, stored) for stored in message.portfolios]
         except UnreadablePortfolio as error:
             raise StartRefused(str(error)) from error
-        self._portfolios = {portfolio.strategy_id: portfolio for portfolio in books}
-        for portfolio in books:
-            for token, position in portfolio.positions.items():
-                if position.last_price is not None:
-                    self._prices.setdefault(token, position.last_price)
+        self._portfolios = {portfolio.strategy_id: mark(portfolio, self._prices) for portfolio in books}
+        self._stored_prices = {
+            token: position.last_price
+            for portfolio in books
+            for token, position in portfolio.positions.items()
+            if position.last_price is not None
+        }
         self._token, self._owner, self._epoch = message.token, message.owner, message.epoch
         self._state = "trading"
         self.context.resume()
@@ -253,7 +256,7 @@ class TradingActor(ServiceActor):
         signal, delivery = message.signal, message.delivery
         now = self.context.clock.now()
         with exact():
-            execution = self._broker.execute(signal, self._prices.get(signal.instrument_token), now)
+            execution = self._broker.execute(signal, self._last_price(signal.instrument_token), now)
             portfolio = self._portfolio(signal.strategy_id)
             for fill in execution.fills:
                 portfolio = apply(portfolio, fill)
@@ -272,6 +275,10 @@ class TradingActor(ServiceActor):
         )
         self._tell(unit)
         self._portfolios[signal.strategy_id] = portfolio
+
+    def _last_price(self, token: int) -> Decimal | None:
+        """That of the newest tick, else of the last fill that is stored."""
+        return self._prices.get(token, self._stored_prices.get(token))
 
     def _portfolio(self, strategy_id: str) -> Portfolio:
         known = self._portfolios.get(strategy_id)

@@ -81,7 +81,7 @@ def _outage(used: Servers, killed: Sequence[EmbeddedServer], phases: Phases) -> 
             time.sleep(phases.calm_s)
             gone = time.perf_counter()
             for server in killed:
-                _kill(server)
+                kill(server)
             time.sleep(phases.away_s)
             for server in killed:
                 server.restart()
@@ -107,7 +107,7 @@ def _recovery(load: Load, back: float) -> tuple[float, float]:
     return first - back, max(0.0, late - back)
 
 
-def _kill(server: EmbeddedServer) -> None:
+def kill(server: EmbeddedServer) -> None:
     """SIGKILL, and wait until it is gone with all its children."""
     assert server.pid is not None
     children = psutil.Process(server.pid).children(recursive=True)

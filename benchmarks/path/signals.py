@@ -20,7 +20,7 @@ def signals(count: int) -> Iterator[tuple[str, bytes]]:
     return (signal(number) for number in range(count))
 
 
-def signal(number: int) -> tuple[str, bytes]:
+def signal(number: int, broker: str = "paper") -> tuple[str, bytes]:
     identity, now = str(uuid.uuid4()), _now()
     quantity, price = 1 + number % 7, f"{100 + number % 50}.50"
     original = {
@@ -46,7 +46,7 @@ def signal(number: int) -> tuple[str, bytes]:
         "causation_id": None,
         "trace_id": identity,
         "parent_trace_id": None,
-        "broker": "paper",
+        "broker": broker,
         "type": "validated_signal",
         "ts": now,
         "key": f"{original['strategy_id']}:{original['instrument_token']}",

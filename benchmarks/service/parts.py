@@ -7,8 +7,10 @@ from benchmarks.service.idle import idle
 from benchmarks.service.log_level import logging
 from benchmarks.service.scraping import metrics
 from benchmarks.service.start import start
+from benchmarks.service.status_latency import status_latency
 
 PARTS: Parts = {
+    "status_latency": status_latency,
     "start": start,
     "idle": idle,
     "metrics": metrics,

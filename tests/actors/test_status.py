@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -118,8 +118,10 @@ class TestDocument:
                 "since",
                 "restarts",
                 "last_error",
+                "last_error_at",
                 "mailbox",
                 "handled",
+                "per_s",
                 "failed",
                 "dead_letters",
                 "handling",
@@ -209,6 +211,7 @@ class TestChildren:
             database = document["children"][0]
             assert (database["state"], database["restarts"]) == ("running", 1)
             assert database["last_error"] == "ValueError: boom"
+            assert database["last_error_at"] == wire_time(grove.clock.now() - timedelta(seconds=0.05))
             assert document["state"] == "ready"
 
 
@@ -264,6 +267,12 @@ class TestReadiness:
 
         assert why == ["database is away: connection refused", "NATS is away: not connected"]
 
+    def test_a_part_that_has_not_shown_itself_yet_is_the_reason(self) -> None:
+        with service(gateway={}) as grove:
+            document = report(grove).build()
+
+        assert (document["state"], document["why_not_ready"]) == ("degraded", ["NATS is starting: not connected"])
+
     def test_a_check_that_failed_is_named(self) -> None:
         failed = {"component": "Disk space", "passed": False, "message": "3 MiB free: make room"}
         passed = {"component": "Schema", "passed": True, "message": "at head"}
@@ -274,7 +283,34 @@ class TestReadiness:
         assert document["why_not_ready"] == ["Disk space: 3 MiB free: make room"]
         assert len(document["checks"]) == 2
 
-    def test_zombies_and_dead_letters_are_counted(self) -> None:
+    def test_messages_that_were_given_up_are_counted_apart_from_those_that_found_no_actor(self) -> None:
+        with service(database={**DATABASE_UP, "dead_letters": 7}) as grove:
+            grove["auth"].tell("nobody handles text")
+            grove["auth"].ask(Run(lambda _: None), WAIT_S)
+
+            document = report(grove).build()
+
+        assert (document["dead_letters"], document["undelivered"]) == (7, 1)
+
+    def test_a_check_that_failed_is_named_with_its_cure_once(self) -> None:
+        failed = {"component": "Clock", "passed": False, "message": "9 s off", "cure": "use NTP"}
+        told = {"component": "Schema", "passed": False, "message": "at 1: run it", "cure": "run it"}
+
+        with service(health={"checks": [failed, told]}) as grove:
+            document = report(grove).build()
+
+        assert document["why_not_ready"] == ["Clock: 9 s off; use NTP", "Schema: at 1: run it"]
+
+    def test_a_server_that_is_away_is_named_once(self) -> None:
+        checks = [{"component": name, "passed": False, "message": "away"} for name in ("PostgreSQL", "NATS")]
+        away = {"state": "away", "error": "gone"}
+
+        with service(database=DATABASE_UP | away, gateway=NATS_UP | away, health={"checks": checks}) as grove:
+            document = report(grove).build()
+
+        assert document["why_not_ready"] == ["database is away: gone", "NATS is away: gone"]
+
+    def test_zombies_are_counted(self) -> None:
         with service() as grove:
             grove["auth"].tell("nobody handles text")
             grove["auth"].ask(Run(lambda _: None), WAIT_S)
@@ -287,7 +323,7 @@ class TestReadiness:
             over.set()
             lost.join(WAIT_S)
 
-            assert (document["dead_letters"], document["zombies"]) == (1, 1)
+            assert (document["undelivered"], document["zombies"]) == (1, 1)
             assert report(grove).build()["zombies"] == 0
 
 

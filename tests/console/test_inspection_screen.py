@@ -129,6 +129,14 @@ def test_a_handler_is_shown_with_its_time_its_budget_and_where_it_is() -> None:
     assert "as [bold]unit[/]:" in screen
 
 
+def test_nobody_is_said_to_have_used_more_than_is_allowed() -> None:
+    screen = printed(busy(), 200)
+
+    assert "1 of 7 allowed in 20 s" in screen
+    assert "more than the 5 allowed in 30 s" in screen
+    assert "6 of 5" not in screen
+
+
 def test_one_that_waits_for_messages_shows_no_stack() -> None:
     assert "_commit" not in printed(document())
 
@@ -173,7 +181,7 @@ def test_a_supervisor_shows_its_children_and_their_limits() -> None:
     screen = printed(busy())
 
     assert "supervises one_for_one, dynamic, at most 500 children, 1 of 7 allowed in 20 s" in screen
-    assert "6 of 5 allowed in 30 s" in screen
+    assert "more than the 5 allowed in 30 s" in screen
 
 
 def test_a_terminal_gets_colours_and_a_pipe_none() -> None:

@@ -136,6 +136,15 @@ def test_a_daemon_that_is_down_is_critical(command: Command, socket_path: Path) 
     assert "alpha-panda run" in result.out
 
 
+def test_the_cure_names_the_command_as_it_was_called(
+    command: Command, socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALPHA_PANDA_PROGRAM", "./panda")
+
+    assert "`./panda run`" in command("status").out
+    assert "see `./panda status --help`" in command("status", "--bogus").err
+
+
 def test_a_daemon_that_is_down_is_shown_as_it_was_last(command: Command, daemon: Daemon, socket_path: Path) -> None:
     document = daemon.status()
     (socket_path.parent / "last_status.json").write_text(json.dumps(document))

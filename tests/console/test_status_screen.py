@@ -11,6 +11,7 @@ from rich.console import Console
 from console.status_screen import status_screen
 
 NOW = "2030-01-31T12:30:00.000Z"
+OLD = "2030-01-31T12:28:00.000Z"
 
 
 def child(name: str, state: str) -> dict[str, Any]:
@@ -57,9 +58,26 @@ def document() -> dict[str, Any]:
         "brokers": {"paper": broker("trading", None), "zerodha": broker("restarting", "a-user-with-a-long-name")},
         "database": {"state": "up", "url": "postgresql://u:***@db.example:5432/name", "embedded": False},
         "nats": {"state": "away", "url": "nats.example:4222", "embedded": False, "error": "refused"},
-        "checks": [{"component": "Disk", "passed": False, "message": "full", "duration_ms": 1.0, "as_of": NOW}],
+        "checks": [
+            check("Disk", "unhealthy", "full"),
+            check("Memory", "degraded", "little"),
+            check("Clock", "healthy"),
+        ],
         "dead_letters": 12,
+        "undelivered": 3,
         "zombies": 1,
+    }
+
+
+def check(component: str, status: str, message: str = "fine", as_of: str = NOW) -> dict[str, Any]:
+    return {
+        "component": component,
+        "passed": status == "healthy",
+        "status": status,
+        "message": message,
+        "cure": None if status == "healthy" else "mend it",
+        "duration_ms": 1.0,
+        "as_of": as_of,
     }
 
 
@@ -87,6 +105,31 @@ def test_money_is_shown_at_any_width(width: int) -> None:
 
     assert "-1,234,567,890.12" in screen
     assert "987,654,321.10" in screen
+
+
+def test_a_check_is_shown_with_its_cure_and_an_old_one_with_its_age() -> None:
+    screen = printed(document() | {"checks": [*document()["checks"], check("NATS", "healthy", "up", OLD)]}, 80)
+
+    assert "FAIL  Disk: full; mend it" in screen
+    assert "weak  Memory: little; mend it" in screen
+    assert "ok    Clock: fine\n" in "\n".join(line.rstrip() for line in screen.splitlines())
+    assert "ok    NATS: up (2m ago)" in screen
+
+
+def test_the_last_error_of_one_that_runs_again_is_shown_with_its_age() -> None:
+    screen = printed(document() | {"children": [child("auth", "running") | {"last_error_at": OLD}]}, 80)
+
+    assert "last error of auth, 2m ago: KeyError: [bold]not markup[/]" in screen
+
+
+def test_what_was_given_up_and_what_found_no_actor_are_told_apart() -> None:
+    assert "dead letters 12  undelivered messages 3  abandoned threads 1" in printed(document(), 80)
+
+
+def test_a_wide_screen_shows_how_much_is_handled_by_the_second() -> None:
+    screen = printed(document() | {"children": [child("auth", "running") | {"per_s": 1234.5}]}, 120)
+
+    assert " 1234 " in screen
 
 
 def test_a_terminal_gets_colours_and_a_pipe_none() -> None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import nats
-import nats.errors
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy
 from nats.js.errors import NotFoundError
@@ -149,14 +148,7 @@ def request(url: str, subject: str, message: Any, timeout_s: float = 10.0) -> An
 
     async def work(client: Client) -> Any:
         data = message if isinstance(message, bytes) else json.dumps(message).encode()
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while True:
-            try:
-                return json.loads((await client.request(subject, data, timeout=timeout_s)).data)
-            except nats.errors.NoRespondersError:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await client.flush()
+        return json.loads((await client.request(subject, data, timeout=timeout_s)).data)
 
     return with_client(url, work)
 

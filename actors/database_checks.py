@@ -1,0 +1,70 @@
+"""Checks of the database: whether it answers, whether its schema is at head, and whether its clock agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from actors.diagnosis import Check, CheckFailed, Health
+from settings import program
+
+CLOCK_OFF_S = 2.0
+"""Between our clock and the database's, which ends the leases and orders what is stored."""
+
+
+class Database(Protocol):
+    """What the checks need of the database."""
+
+    def ping(self) -> float: ...
+
+    def check_schema(self) -> None: ...
+
+    def clock_ahead_s(self) -> float: ...
+
+
+def database_checks(database: Database, database_error: type[Exception]) -> list[Check]:
+    """The checks of that database; `database_error` is what it raises."""
+    return [
+        Check("PostgreSQL", _postgres(database, database_error), essential=True, exit_code=69),
+        Check("Schema", _schema(database, database_error), essential=True, exit_code=78),
+        Check("Clock", _clock(database, database_error)),
+    ]
+
+
+def _postgres(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+    def check() -> str:
+        try:
+            return f"answers in {database.ping() * 1000:.1f} ms"
+        except database_error as error:
+            raise CheckFailed(
+                str(error), "see that the server runs and that DATABASE__POSTGRES_URL is right"
+            ) from error
+
+    return check
+
+
+def _schema(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+    def check() -> str:
+        try:
+            database.check_schema()
+        except database_error as error:
+            upgrade = f"run `{program()} db upgrade`"
+            raise CheckFailed(str(error), upgrade if upgrade in str(error) else "see PostgreSQL") from error
+        return "at head"
+
+    return check
+
+
+def _clock(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+    def check() -> str:
+        try:
+            ahead_s = database.clock_ahead_s()
+        except database_error as error:
+            raise CheckFailed(str(error), "see PostgreSQL") from error
+        if abs(ahead_s) > CLOCK_OFF_S:
+            where = "ahead of" if ahead_s > 0 else "behind"
+            found = f"the database's clock is {abs(ahead_s):.1f} s {where} ours"
+            raise CheckFailed(found, "have both hosts' clocks set by NTP", Health.DEGRADED)
+        return f"{abs(ahead_s) * 1000:.0f} ms from the database's"
+
+    return check

@@ -1,0 +1,54 @@
+"""`status --nats`: every node that answers at a NATS server, wherever it runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+
+from actors.gateway.injection import InjectionError
+from actors.gateway.roll_call import roll_call
+from console.failure import USAGE, Failure
+from console.status import DEGRADED, DOWN, READY, UNKNOWN, Finding, exit_code_of, show
+from settings import NatsSettings, Settings, program
+
+_WORSE = (READY, DEGRADED, UNKNOWN, DOWN)
+"""The exit codes, the best first."""
+
+
+def run(settings: Settings, url: str, *, as_json: bool, watch: bool) -> int:
+    """Print the status of all nodes, once or again and again; returns the exit code of the worst one.
+
+    The settings name the credentials and the certificates for that server.
+
+    Raises:
+        Failure: the URL is none of NATS.
+    """
+    return show(partial(find_all, _target(settings.nats, url)), as_json=as_json, watch=watch)
+
+
+def find_all(target: NatsSettings) -> Finding:
+    """Ask every node at that server."""
+    try:
+        documents = roll_call(target, target.servers)
+    except InjectionError as error:
+        return Finding([], UNKNOWN, str(error))
+    if not documents:
+        return Finding([], DOWN, f"no daemon answers there; start one with `{program()} run` and NATS__URL")
+    return Finding(documents, max((exit_code_of(one) for one in documents), key=_WORSE.index))
+
+
+def _target(given: NatsSettings, url: str) -> NatsSettings:
+    values: dict[str, Any] = {
+        "url": url,
+        "credentials_file": given.credentials_file,
+        "tls_ca_file": given.tls_ca_file,
+    }
+    try:
+        target = NatsSettings.model_validate(values)
+    except ValidationError:
+        raise Failure("--nats must be nats://host:port or tls://host:port, separated by commas", USAGE) from None
+    if target.embedded:
+        raise Failure("--nats names no server; give nats://host:port", USAGE)
+    return target

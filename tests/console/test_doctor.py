@@ -1,0 +1,184 @@
+"""`doctor`: each thing that can be wrong with the environment is found, with its cure and the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.gateway.embedded import find_binary
+from persistence.server_process import free_port
+from tests.conftest import execute
+from tests.console.conftest import Command
+from tests.persistence.databases import name_of
+from tests.system.daemon import Daemon, eventually
+from tests.system.streams import with_client
+
+
+def steps(command: Command) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code, and what was found by component."""
+    result = command("doctor", "--json")
+    return result.code, {step["component"]: step for step in json.loads(result.out)}
+
+
+def failed(found: dict[str, dict[str, Any]]) -> set[str]:
+    """The components that are not healthy; each of them has a cure."""
+    bad = {name for name, step in found.items() if step["status"] != "healthy"}
+    assert all(found[name]["cure"] for name in bad)
+    return bad
+
+
+def test_beside_a_ready_daemon_everything_is_well(command: Command, daemon: Daemon) -> None:
+    daemon.wait_until("ready")
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (0, set())
+    assert {"Python", "Packages", "Settings", "State directory", "Disk space", "PostgreSQL", "PostgreSQL version"} <= {
+        *found
+    }
+    assert {"Schema", "Clock", "Rights", "NATS", "JetStream", "Token keys", "Broker paper", "Daemon"} <= {*found}
+    assert found["Daemon"]["message"] == f"process {daemon.running.pid} is ready"
+
+
+def test_before_the_first_start_nothing_is_missing_and_nothing_is_made(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+
+    result = command("doctor")
+
+    assert result.code == 0
+    assert "none runs; start it with `alpha-panda run`" in " ".join(result.out.split())
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "component", "cure", "code"),
+    [
+        ({"DATABASE__POSTGRES_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "PostgreSQL", "POSTGRES_URL", 69),
+        ({"NATS__URL": "nats://u:hunter2@127.0.0.1:1"}, "NATS", "NATS__URL", 69),
+        ({"ACTIVE_BROKERS": "bogus", "TRADING__BOGUS__ENABLED": "true"}, "Broker bogus", "ACTIVE_BROKERS", 78),
+        ({"AUTH__TOKEN_KEYS": "hunter2"}, "Token keys", "make a key", 78),
+        ({"LOG__LEVEL": "hunter2"}, "Settings", "correct them", 78),
+        ({"STATE_DIR": "/dev/null/state"}, "State directory", "STATE_DIR", 78),
+    ],
+)
+def test_each_failure_has_its_cure_and_exit_code_and_tells_no_secret(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    settings: dict[str, str],
+    component: str,
+    cure: str,
+    code: int,
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    result, (_, found) = command("doctor"), steps(command)
+
+    assert result.code == code
+    assert component in failed(found)
+    assert cure in found[component]["cure"]
+    assert "FAIL" in result.out
+    assert "hunter2" not in result.out + result.err
+
+
+def test_a_schema_that_is_not_at_head_is_to_be_upgraded(
+    command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE__POSTGRES_URL", database_url)
+    execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+
+    code, found = steps(command)
+
+    assert code == 78
+    assert failed(found) == {"Schema"}
+    assert "db upgrade" in found["Schema"]["cure"]
+
+
+def test_a_user_without_rights_is_found(command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    role = f"{name_of(database_url)}_guest"
+    execute(database_url, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
+    try:
+        execute(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+        address = database_url.rpartition("@")[2]
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", f"postgresql://{role}:guest@{address}")
+
+        code, found = steps(command)
+    finally:
+        execute(database_url, f"DROP OWNED BY {role}")
+        execute(database_url, f"DROP ROLE {role}")
+
+    assert code == 78
+    assert failed(found) == {"Rights"}
+    assert "DELETE on broker_leases" in found["Rights"]["message"]
+
+
+@contextmanager
+def plain_nats(directory: Path) -> Iterator[str]:
+    """A NATS server without JetStream."""
+    port = free_port()
+    url = f"nats://127.0.0.1:{port}"
+
+    async def answer(_: object) -> bool:
+        return True
+
+    with (directory / "nats.log").open("wb") as log:
+        server = subprocess.Popen([str(find_binary()), "-a", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+    try:
+        eventually(lambda: with_client(url, answer))
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_nats_server_without_jetstream_is_of_no_use(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with plain_nats(tmp_path) as url:
+        monkeypatch.setenv("NATS__URL", url)
+        code, found = steps(command)
+
+    assert code == 69
+    assert failed(found) == {"JetStream"}
+    assert "--jetstream" in found["JetStream"]["cure"]
+
+
+def test_a_nats_server_that_no_daemon_has_used_yet_is_well(
+    command: Command, monkeypatch: pytest.MonkeyPatch, nats_url: str
+) -> None:
+    monkeypatch.setenv("NATS__URL", nats_url)
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (0, set())
+    assert found["JetStream"]["message"].startswith("on; ")
+
+
+def test_a_daemon_that_is_not_ready_is_weak(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str
+) -> None:
+    settings = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": "nats://127.0.0.1:1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    daemon = Daemon(tmp_path / "state", **settings).start()
+    try:
+        daemon.wait_until("degraded")
+        code, found = steps(command)
+    finally:
+        daemon.kill()
+
+    assert code == 69
+    assert failed(found) == {"NATS", "Daemon"}
+    assert "NATS is away" in found["Daemon"]["message"]
