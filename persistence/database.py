@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,21 +40,24 @@ def open_database(url: str, settings: DatabaseSettings, role: str, cipher: Token
         "connect_args": {**connect_args(target, settings, role), "connection_factory": patience.connect},
         "json_serializer": lambda value: orjson.dumps(value, default=str).decode(),
         "json_deserializer": orjson.loads,
-        "pool_timeout": settings.pool_timeout_s,
         "hide_parameters": True,
     }
-    with translated():
-        reader = create_engine(
+
+    def pool(limits: DatabaseSettings) -> Engine:
+        return create_engine(
             target,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_recycle=settings.pool_recycle_s,
+            pool_size=limits.pool_size,
+            max_overflow=limits.max_overflow,
+            pool_recycle=limits.pool_recycle_s,
+            pool_timeout=limits.pool_timeout_s,
             pool_pre_ping=True,
             pool_use_lifo=True,
             **common,
         )
-        writer = create_engine(target, pool_size=1, max_overflow=0, **common)
-    return Database(reader, writer, settings, patience, cipher)
+
+    with translated():
+        writer = create_engine(target, pool_size=1, max_overflow=0, pool_timeout=settings.pool_timeout_s, **common)
+        return Database(pool, writer, settings, patience, cipher)
 
 
 class Database:
@@ -65,13 +68,14 @@ class Database:
 
     def __init__(
         self,
-        reader: Engine,
+        pool: Callable[[DatabaseSettings], Engine],
         writer: Engine,
         settings: DatabaseSettings,
         patience: Patience,
         cipher: TokenCipher | None = None,
     ) -> None:
-        self._reader = reader
+        self._pool = pool
+        self._reader = pool(settings)
         self._writer = writer
         self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher
@@ -136,6 +140,13 @@ class Database:
             started = time.monotonic()
             connection.execute(text("SELECT 1"))
             return time.monotonic() - started
+
+    def resize(self, limits: DatabaseSettings) -> None:
+        """Have the readers use a pool with these sizes and times from now on; connections in use close when they are
+        given back. From any thread.
+        """
+        old, self._reader = self._reader, self._pool(limits)
+        old.dispose()
 
     def close(self) -> None:
         """Close all idle connections; one in use closes when it is given back. A later use would connect

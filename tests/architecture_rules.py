@@ -36,6 +36,8 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.tenure": (),
     "actors.inspection": ("actors.runtime", "actors.status"),
     "actors.thread_dump": ("actors.runtime",),
+    "actors.reload": ("actors.runtime",),
+    "actors.status_line": (),
     "actors.checks": ("actors.health", "actors.runtime"),
     "actors.auth": (*_SHARED, "persistence"),
     "actors.database": (*_SHARED, "persistence"),

@@ -36,6 +36,7 @@ from actors.tenure import Tenure
 from settings import NatsSettings
 
 CREDIT = 4096
+PULSE_S = 1.0
 DRAIN_S = 8.0
 
 
@@ -169,10 +170,18 @@ class GatewayActor(ServiceActor):
             clock=self.context.clock,
             on_state=self._noted,
         )
-        reporter = self._loop.create_task(self._report())
+        besides = [self._loop.create_task(self._report()), self._loop.create_task(self._beat())]
         ready.set()
         await self._link.run()
-        reporter.cancel()
+        for one in besides:
+            one.cancel()
+
+    async def _beat(self) -> None:
+        """Show that the loop goes round."""
+        telemetry, clock = self.context.telemetry, self.context.clock
+        while True:
+            telemetry.pulse = clock.monotonic()
+            await asyncio.sleep(PULSE_S)
 
     async def _report(self) -> None:
         """Keep the published figures fresh."""
