@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +22,15 @@ from persistence.state_directory import StateDirectory, StateDirectoryError, Sta
 from settings import DatabaseSettings, Settings
 
 SHOWN = 20
+RETRY_S = 1.0
 
 
-def upgrade(settings: Settings) -> int:
-    """Bring the schema to head."""
+def upgrade(settings: Settings, wait_s: float = 0.0) -> int:
+    """Bring the schema to head; a server that does not answer is tried again for `wait_s`."""
     with _failures():
         try:
             with _url(settings) as url:
-                migrate(url)
+                _migrate_within(url, wait_s)
         except StateDirectoryInUse as error:
             raise Failure(
                 f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
@@ -59,6 +61,19 @@ def running_url(state_dir: Path, shown_url: str) -> str:
     """
     password = (state_dir / "postgres" / "password").read_text(encoding="ascii").strip()
     return shown_url.replace(":***@", f":{password}@", 1)
+
+
+def _migrate_within(url: str, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            migrate(url)
+        except Unavailable:
+            if time.monotonic() + RETRY_S > deadline:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def _check(url: str, settings: DatabaseSettings) -> int:
