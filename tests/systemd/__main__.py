@@ -28,7 +28,18 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"panda test --systemd: {reason}\n")
         return UNAVAILABLE
     say(f"image {image.root}\nwheels {image.wheels}")
-    proofs = ["-n", "0", "-s", "-v", "-o", "python_files=proof_*.py", "-p", "no:cacheprovider"]
+    proofs = [
+        "-n",
+        "0",
+        "-s",
+        "-v",
+        "-o",
+        "python_files=proof_*.py",
+        "-o",
+        "faulthandler_timeout=400",
+        "-p",
+        "no:cacheprovider",
+    ]
     paths = [] if any("proof_" in argument for argument in rest) else [str(Path(__file__).parent)]
     return int(pytest.main([*proofs, *rest, *paths]))
 
