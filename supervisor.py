@@ -272,7 +272,7 @@ class Process:
 
     def __enter__(self) -> Self:
         minded = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1]
-        if not sys.stderr.isatty():
+        if not any(os.isatty(descriptor) for descriptor in range(3)):
             minded.append(signal.SIGHUP)
         for number in minded:
             previous = signal.signal(number, lambda signum, _frame: self._events.put(("signal", signum)))

@@ -114,7 +114,8 @@ uninstall_service() {
     check_machine
     for unit in alpha-panda.service alpha-panda-migrate.service; do
         [ ! -e "$units/$unit" ] || step systemctl disable --quiet --now "$unit"
-        step rm -rf -- "$units/$unit" "$units/$unit.d"
+        step rm -f -- "$units/$unit"
+        [ -z "$purge" ] || step rm -rf -- "$units/$unit.d"
     done
     step systemctl daemon-reload
     step rm -rf -- "$prefix" "$command"

@@ -36,10 +36,12 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     assert is_there(bare, "/var/lib/private/alpha-panda/postgres/data")
     assert is_there(bare, "/etc/alpha-panda/alpha-panda.env")
 
+    bare.run("tar", "-C", "/var/lib/private", "-cf", "/alpha-panda.tar", "alpha-panda")
+    bare.run("sh", "-c", "rm -r /var/lib/private/alpha-panda && tar -C /var/lib/private -xf /alpha-panda.tar")
     bare.run(*INSTALL)
     assert bare.show()["ActiveState"] == "active"
     assert '"fills":1' in bare.run("alpha-panda", "status", "--json").replace(" ", "")
-    tell("uninstalled and installed again: the books are there")
+    tell("uninstalled, restored from a backup and installed again: the books are there")
     bare.run(*INSTALL, "--uninstall", "--purge")
     assert not is_there(bare, "/var/lib/private/alpha-panda")
     assert not is_there(bare, "/etc/alpha-panda")

@@ -161,6 +161,31 @@ def test_an_upgrade_under_load_loses_nothing(service: Service) -> None:
     assert service.status()["version"] == "99.0"
 
 
+def test_a_dump_is_restored_and_the_streams_make_up_for_what_came_later(service: Service) -> None:
+    machine = service.machine
+    with service.signals(100, 200):
+        pass
+    as_postgres = "runuser -u postgres --"
+    machine.run("sh", "-c", f"{as_postgres} pg_dump -Fc alpha_panda >/alpha_panda.dump")
+    dumped = service.books()
+    with service.signals(100, 200):
+        pass
+    books, events = service.books(), service.event_ids()
+
+    machine.run("systemctl", "stop", "alpha-panda.service")
+    machine.run("sh", "-c", f"{as_postgres} dropdb alpha_panda")
+    machine.run("sh", "-c", f"{as_postgres} createdb --owner alpha_panda alpha_panda")
+    machine.run("sh", "-c", f"{as_postgres} pg_restore -d alpha_panda </alpha_panda.dump")
+    assert service.books() == dumped
+    for stream, consumer in (("PAPER_SIGNALS", "trading-paper"), ("SESSIONS", "auth")):
+        service.forget_consumer(stream, consumer)
+    machine.run("systemctl", "start", "alpha-panda.service")
+    service.wait_for_fills(books)
+
+    assert service.event_ids() == events
+    tell(f"restored a dump of {dumped.fills} fills; the stream made them {books.fills} again, by the same ids")
+
+
 def test_after_a_reboot_it_runs_again_with_all_its_books(service: Service) -> None:
     with service.signals(50, 100):
         pass

@@ -39,6 +39,14 @@ WantedBy=multi-user.target
 """
 NATS_SETTINGS = "listen: 127.0.0.1:4222\njetstream: { store_dir: /var/lib/nats }\n"
 READY_S = 60.0
+FORGET = f"""
+import asyncio, sys, nats
+async def forget():
+    client = await nats.connect("nats://127.0.0.1:4222", user_credentials="{CREDENTIALS}/nats-credentials")
+    assert await client.jetstream().delete_consumer(*sys.argv[1:])
+    await client.close()
+asyncio.run(forget())
+"""
 
 
 def tell(text: str) -> None:
@@ -138,6 +146,14 @@ class Service:
             "SELECT count(*), count(DISTINCT correlation_id) FROM trading_events WHERE event_type = 'order_filled'"
         )
         return Books(*map(int, self.sql(counted).split("|")))
+
+    def event_ids(self) -> str:
+        """A digest of all events' ids."""
+        return self.sql("SELECT md5(string_agg(event_id, ',' ORDER BY event_id)) FROM trading_events")
+
+    def forget_consumer(self, stream: str, consumer: str) -> None:
+        """Delete a durable consumer, as `nats consumer rm` does."""
+        self.machine.run("/opt/alpha-panda/venv/bin/python", "-c", FORGET, stream, consumer)
 
     @contextmanager
     def signals(self, count: int, rate: int) -> Iterator[Callable[[], int]]:
