@@ -19,6 +19,8 @@ from tests.systemd.image import CHECKOUT, Image
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OFFLINE = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 COMMAND_S = 120.0
+REBOOT = 133
+"""The exit code by which systemd-nspawn asks to be started again."""
 
 
 class Machine:
@@ -32,20 +34,8 @@ class Machine:
 
     def __enter__(self) -> Self:
         subprocess.run(["cp", "-a", "--reflink=auto", self._image.root, self.root], check=True, timeout=COMMAND_S)
-        nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--boot"]
-        nspawn += [f"--machine=alpha-panda-{os.getpid()}", f"--directory={self.root}"]
-        nspawn += [f"--bind-ro={CHECKOUT}:/checkout", f"--bind-ro={self._image.wheels}:/wheels"]
-        script = f"mount -t cgroup2 none /sys/fs/cgroup && exec {shlex.join(nspawn)}"
-        with self._console.open("wb") as console:
-            self._nspawn = subprocess.Popen(
-                ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
         try:
-            self.wait_until_up()
+            self._boot()
         except BaseException:
             self._end()
             raise
@@ -53,6 +43,21 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self._end()
+
+    def _boot(self) -> None:
+        nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--boot"]
+        nspawn += [f"--machine=alpha-panda-{os.getpid()}", f"--directory={self.root}"]
+        nspawn += [f"--bind-ro={CHECKOUT}:/checkout", f"--bind-ro={self._image.wheels}:/wheels"]
+        script = f"mount -t cgroup2 none /sys/fs/cgroup && exec {shlex.join(nspawn)}"
+        with self._console.open("ab") as console:
+            self._nspawn = subprocess.Popen(
+                ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        self.wait_until_up()
 
     def _end(self) -> None:
         """Have the kernel end all of it: nothing on the machine is kept."""
@@ -85,10 +90,10 @@ class Machine:
 
     def reboot(self) -> None:
         """Restart the machine from within, and wait until it is up again."""
-        before = self.leader
+        assert self._nspawn is not None
         self.run("systemctl", "reboot", check=False)
-        eventually(lambda: self.leader != before, 120)
-        self.wait_until_up()
+        assert self._nspawn.wait(COMMAND_S) == REBOOT
+        self._boot()
 
     def command(self, *words: str) -> list[str]:
         """What runs the words on the machine, as root."""
