@@ -90,7 +90,7 @@ class LiveSettings:
 
 def _values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, BaseModel):
-        value = dict(value)
+        value = {field: getattr(value, field) for field in type(value).model_fields}
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _values(inner, f"{name}__{key}".removeprefix("__").upper())

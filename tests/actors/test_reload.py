@@ -6,13 +6,23 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import structlog
 
 from actors.reload import LIVE, Change, LiveSettings, changes, with_live
 from actors.runtime import log
-from settings import BrokerSettings, DatabaseSettings, LogSettings, PaperTradingSettings, Settings, SettingsError, load
+from settings import (
+    AuthSettings,
+    BrokerSettings,
+    DatabaseSettings,
+    LogSettings,
+    PaperTradingSettings,
+    Settings,
+    SettingsError,
+    load,
+)
 
 
 @contextmanager
@@ -61,6 +71,18 @@ def test_a_secret_is_never_told() -> None:
 
     assert changes(before, after) == [Change("DATABASE__POSTGRES_URL", "a secret", "a secret")]
     assert changes(settings(), after) == [Change("DATABASE__POSTGRES_URL", "unset", "a secret")]
+
+
+def test_keys_that_encrypt_are_secrets_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    before = settings(auth=AuthSettings.model_validate({"token_keys": "first-secret"}))
+    file.write_text("second-secret")
+    after = settings(auth=AuthSettings.model_validate({"token_keys": "third-secret", "token_keys_file": file}))
+
+    assert [str(change) for change in changes(before, after)] == [
+        "AUTH__TOKEN_KEYS a secret -> a secret",
+        f"AUTH__TOKEN_KEYS_FILE unset -> {file}",
+    ]
 
 
 def test_only_what_may_change_while_running_takes_effect() -> None:
