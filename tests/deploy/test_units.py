@@ -12,6 +12,7 @@ import pytest
 
 from settings import load
 from supervisor import SERVERS_STOP_S, STOP_DEADLINE_S
+from tests.systemd.image import DOCUMENTED
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 SERVICE, MIGRATE = DEPLOY / "alpha-panda.service", DEPLOY / "alpha-panda-migrate.service"
@@ -90,6 +91,13 @@ def test_each_setting_that_is_left_out_there_can_be_used_too(tmp_path: Path) -> 
 
     assert not settings.database.embedded
     assert not settings.nats.embedded
+
+
+def test_the_packages_that_the_page_asks_for_are_those_that_the_proofs_use() -> None:
+    page = (DEPLOY.parent / "docs" / "operating.md").read_text()
+    asked = next(line for line in page.splitlines() if line.startswith("# apt install ")).split()[3:]
+
+    assert {"python3", *asked} == set(DOCUMENTED)
 
 
 def run_install(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

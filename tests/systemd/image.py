@@ -21,6 +21,8 @@ DOCUMENTED = ("python3", "python3-venv", "libnss-systemd")
 """What `docs/operating.md` asks for."""
 SERVERS = ("postgresql",)
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap"}
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+"""By which debootstrap knows Debian; the package has the same name."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 DEADLINE_S = 900.0
 
@@ -78,6 +80,7 @@ def requirements() -> list[str]:
 
 def _check_tools(*, install: bool) -> None:
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    missing += [] if KEYRING.exists() else [KEYRING.stem]
     if not missing:
         return
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]

@@ -18,6 +18,8 @@ from tests.systemd.image import CHECKOUT, Image
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OFFLINE = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+FOLLOW = ("setpriv", "--pdeathsig", "KILL", "--")
+"""However the proofs end, no machine stays behind."""
 COMMAND_S = 120.0
 REBOOT = 133
 """The exit code by which systemd-nspawn asks to be started again."""
@@ -51,7 +53,7 @@ class Machine:
         script = f"mount -t cgroup2 none /sys/fs/cgroup && exec {shlex.join(nspawn)}"
         with self._console.open("ab") as console:
             self._nspawn = subprocess.Popen(
-                ["unshare", "-m", "--propagation", "private", "sh", "-c", script],
+                [*FOLLOW, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
