@@ -15,6 +15,9 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     first = bare.run(*INSTALL)
     tell(f"installed and started, with servers of its own, in {watch}")
     assert "+ systemctl enable" in first
+    stranger = bare.run("runuser", "-u", "nobody", "--", "alpha-panda", "status", check=False)
+    assert "Traceback" not in stranger
+    assert "/run/alpha-panda" in stranger
     assert bare.show()["ActiveState"] == "active"
     pid = bare.show()["MainPID"]
     assert "1 filled" in bare.run(
