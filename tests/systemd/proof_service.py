@@ -149,7 +149,7 @@ def test_an_upgrade_under_load_loses_nothing(service: Service) -> None:
     machine = service.machine
     copy = "mkdir /newer && tar -C /checkout --exclude=./.venv --exclude=./.git -cf - . | tar -C /newer -xf -"
     machine.run("sh", "-c", f"{copy} && sed -i 's/^version = .*/version = 99.0/' /newer/setup.cfg")
-    with service.signals(2000, 150) as filled:
+    with service.signals(3000, 100) as filled:
         eventually(lambda: filled() > 50, 30, 0.05)
         watch = Stopwatch()
         machine.run("sh", "/newer/deploy/install.sh")
