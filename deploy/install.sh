@@ -81,7 +81,10 @@ install_release() {
     step ln -sfn -- "$release" "$prefix/venv.new"
     step mv -T -- "$prefix/venv.new" "$prefix/venv"
     for old in "$prefix"/release-*; do
-        case $old in "$release" | "$(readlink -- "$prefix/previous")" | "$prefix/release-*") ;; *) step rm -rf -- "$old" ;; esac
+        case $old in
+            "$release" | "$(readlink -- "$prefix/previous")" | "$prefix/release-*") ;;
+            *) step rm -rf -- "$old" ;;
+        esac
     done
 }
 
