@@ -5,6 +5,7 @@
 # Prints each command before it is run; with --dry-run, that is all it does. Running it again is safe: what is there
 # and is not to be changed stays. PYTHON names the interpreter, python3 by default.
 set -eu
+umask 022
 
 here=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd -P)
 prefix=/opt/alpha-panda

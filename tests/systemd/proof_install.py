@@ -12,7 +12,7 @@ def is_there(machine: Machine, path: str) -> bool:
 
 def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
     watch = Stopwatch()
-    first = bare.run(*INSTALL)
+    first = bare.run("sh", "-c", f"umask 077 && {' '.join(INSTALL)}")
     tell(f"installed and started, with servers of its own, in {watch}")
     assert "+ systemctl enable" in first
     stranger = bare.run("runuser", "-u", "nobody", "--", "alpha-panda", "status", check=False)
