@@ -147,7 +147,7 @@ def test_wrong_configuration_is_not_started_again(service: Service) -> None:
     assert "LOG__LEVEL" in line
 
 
-def test_an_upgrade_under_load_loses_nothing(service: Service) -> None:
+def test_an_upgrade_under_load_loses_nothing_and_can_be_taken_back(service: Service) -> None:
     machine = service.machine
     copy = "mkdir /newer && tar -C /checkout --exclude=./.venv --exclude=./.git -cf - . | tar -C /newer -xf -"
     machine.run("sh", "-c", f"{copy} && sed -i 's/^version = .*/version = 99.0/' /newer/setup.cfg")
@@ -158,6 +158,12 @@ def test_an_upgrade_under_load_loses_nothing(service: Service) -> None:
         service.wait_until_ready()
         tell(f"upgraded to version {service.status()['version']} in {watch}")
     assert service.status()["version"] == "99.0"
+
+    machine.run("sh", "-c", 'ln -sfn "$(readlink /opt/alpha-panda/previous)" /opt/alpha-panda/venv')
+    machine.run("systemctl", "restart", "alpha-panda.service")
+    service.wait_until_ready()
+    tell(f"taken back to version {service.status()['version']}")
+    assert service.status()["version"] != "99.0"
 
 
 def test_a_dump_is_restored_and_the_streams_make_up_for_what_came_later(service: Service) -> None:
