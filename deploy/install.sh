@@ -105,7 +105,7 @@ install_service() {
     [ -z "$changed" ] || step systemctl daemon-reload
     step systemctl enable --quiet alpha-panda.service
     if [ -z "$start" ]; then
-        printf '  not started: systemctl start alpha-panda\n'
+        printf '  not started: systemctl restart alpha-panda-migrate alpha-panda\n'
     elif [ -z "$changed" ] && systemctl --quiet is-active alpha-panda.service; then
         printf '  nothing has changed, and the service runs\n'
     else

@@ -151,12 +151,13 @@ def test_an_upgrade_under_load_loses_nothing_and_can_be_taken_back(service: Serv
     machine = service.machine
     copy = "mkdir /newer && tar -C /checkout --exclude=./.venv --exclude=./.git -cf - . | tar -C /newer -xf -"
     machine.run("sh", "-c", f"{copy} && sed -i 's/^version = .*/version = 99.0/' /newer/setup.cfg")
-    with service.signals(3000, 100) as filled:
-        eventually(lambda: filled() > 50, 30, 0.05)
+    machine.run("sh", "/newer/deploy/install.sh", "--no-start")
+    with service.signals(3000, 200) as filled:
+        done = eventually(lambda: filled() > 50 and filled(), 30, 0.05)
         watch = Stopwatch()
-        machine.run("sh", "/newer/deploy/install.sh")
+        machine.run("systemctl", "restart", "alpha-panda-migrate.service", "alpha-panda.service")
         service.wait_until_ready()
-        tell(f"upgraded to version {service.status()['version']} in {watch}")
+        tell(f"upgraded to version {service.status()['version']} with {done} of 3000 filled; ready after {watch}")
     assert service.status()["version"] == "99.0"
 
     machine.run("sh", "-c", 'ln -sfn "$(readlink /opt/alpha-panda/previous)" /opt/alpha-panda/venv')
