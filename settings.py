@@ -1,7 +1,8 @@
 """Every setting of the service, read once and validated as a whole.
 
-Sources, the first that has a value wins: arguments, environment variables, the env file, defaults. Nesting is spelled
-with two underscores (`DATABASE__POOL_SIZE`). `load` reports all problems together, one line each.
+Sources, the first that has a value wins: arguments, environment variables, the env file, the service manager's
+credentials, defaults. Nesting is spelled with two underscores (`DATABASE__POOL_SIZE`). `load` reports all problems
+together, one line each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from platformdirs import user_state_path
 from pydantic import (
@@ -20,14 +21,18 @@ from pydantic import (
     FilePath,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 CHECKOUT = Path(__file__).resolve().parent
+CREDENTIALS_PREFIX = "alpha-panda_"
+"""What systemd puts before the name of each file of a directory that the unit loads as `alpha-panda`."""
 LIVE_STREAM_TOKENS = frozenset({"market", "auth", "panda", "system", "shared"})
 
 
@@ -66,8 +71,12 @@ class Section(BaseModel):
 
 
 class DatabaseSettings(Section):
-    """PostgreSQL: where it is and how connections behave. An empty URL means the embedded server."""
+    """PostgreSQL: where it is and how connections behave. An empty URL means the embedded server.
 
+    `password` is put into a URL that has a user and no password.
+    """
+
+    password: SecretStr = SecretStr("")
     postgres_url: SecretStr = SecretStr("")
     pool_size: int = Field(20, ge=1, le=500)
     max_overflow: int = Field(30, ge=0, le=500)
@@ -91,6 +100,19 @@ class DatabaseSettings(Section):
         if url.get_secret_value() and scheme not in {"postgresql", "postgres"}:
             raise ValueError("must be a postgresql:// URL")
         return url
+
+    @field_validator("postgres_url")
+    @classmethod
+    def _with_password(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        password, given = info.data.get("password", SecretStr("")).get_secret_value(), url.get_secret_value()
+        scheme, _, rest = given.partition("://")
+        place, slash, database = rest.partition("/")
+        user, at, host = place.rpartition("@")
+        if not (password and given) or ":" in user:
+            return url
+        if not user:
+            raise ValueError("DATABASE__PASSWORD is set, but the URL names no user")
+        return SecretStr(f"{scheme}://{user}:{quote(password, safe='')}{at}{host}{slash}{database}")
 
     @property
     def embedded(self) -> bool:
@@ -193,6 +215,46 @@ class MetricsSettings(Section):
     port: int | None = Field(None, ge=1, le=65535)
 
 
+class CredentialsSource(PydanticBaseSettingsSource):
+    """The files that systemd hands over in `$CREDENTIALS_DIRECTORY`: secrets that are in no environment."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        given = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not given:
+            return {}
+        values: dict[str, Any] = {}
+        if password := find_credential(Path(given), "database-password"):
+            values["database"] = {"password": read_credential(password)}
+        if file := find_credential(Path(given), "nats-credentials"):
+            values["nats"] = {"credentials_file": file}
+        if file := find_credential(Path(given), "token-keys"):
+            values["auth"] = {"token_keys_file": file}
+        return values
+
+
+def find_credential(directory: Path, name: str) -> Path | None:
+    """The file of that credential, loaded by itself or with its directory; None if there is none."""
+    places = (directory / name, directory / f"{CREDENTIALS_PREFIX}{name}")
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_credential(path: Path) -> str:
+    """The one line in the file.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SourceError(f"{path}: not a text file") from None
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -216,6 +278,17 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     state_dir: Path = Field(default_factory=default_state_dir)
     runtime_dir: Path | None = Field(default_factory=default_runtime_dir)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes all by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, CredentialsSource(settings_cls)
 
     @field_validator("state_dir", "runtime_dir")
     @classmethod

@@ -16,7 +16,7 @@ Restart policy
 Start and stop order
     Stop is the exact reverse of start: the gateway, which lets messages in, stops first and waits for what is in
     flight to be committed. SIGTERM and SIGINT stop cleanly, a second one at once. SIGUSR1 logs
-    where every thread is.
+    where every thread is. SIGHUP, unless a terminal hangs up, reads the settings again: see `actors.reload`.
 
 Exit codes
     0 stopped, 69 a needed server is unavailable, 70 restart intensity or zombie limit exceeded, 75 the state
@@ -25,6 +25,7 @@ Exit codes
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib.metadata
 import os
@@ -63,6 +64,7 @@ from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
 from actors.metrics.actor import MetricsActor
 from actors.metrics.collector import Metrics
 from actors.metrics.routes import MetricsRoutes
+from actors.reload import LiveSettings
 from actors.runtime import log
 from actors.runtime.cell import Context, Surroundings
 from actors.runtime.child import ChildSpec, GiveUp
@@ -74,8 +76,10 @@ from actors.runtime.mailbox import Mailbox
 from actors.runtime.supervisor import Supervisor, nested
 from actors.runtime.systemd import Notifier
 from actors.runtime.telemetry import Telemetry
+from actors.runtime.watchdog import Pulse, Watchdog, pulses
 from actors.session_keys import KeyRoutes
 from actors.status import StatusReport
+from actors.status_line import StatusLine
 from actors.thread_dump import ThreadDump
 from actors.trading.actor import TradingActor
 from persistence.database import Database, open_database
@@ -86,9 +90,14 @@ from persistence.migration import upgrade
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
 from persistence.token_cipher import TokenCipher, TokenKeyError, configured_keys
-from settings import Settings
+from settings import Settings, load
 
 STOP_DEADLINE_S = 45.0
+SERVERS_STOP_S = 15.0
+"""How long the embedded servers may take after that, by what the service manager is told."""
+REVIVAL_S = 180.0
+"""How long the main thread may be busy with starting the embedded servers again."""
+STATUS_EVERY_S = 10.0
 LAST_STATUS = "last_status.json"
 SWITCH_INTERVAL_S = 0.001
 COLLECT_AFTER = (50_000, 20, 20)
@@ -223,18 +232,20 @@ class SupervisorActor(Supervisor):
             target.tell(message.message)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, reread: Callable[[], Settings] = load) -> int:
     """Run the service in the foreground until it is told to stop; returns the exit code.
 
-    Must be called in the main thread, which then only waits for signals.
+    Must be called in the main thread, which then only waits for signals. `reread` loads the settings again, for a
+    reload.
     """
+    faulthandler.enable()
     log.configure(settings.log.level, settings.log.format)
     log.take_what_nobody_catches()
     notifier = Notifier.from_environment()
     try:
         with ExitStack() as stack:
             state = stack.enter_context(StateDirectory(settings.state_dir))
-            process = Process(settings, notifier)
+            process = Process(settings, notifier, reread)
             stack.enter_context(process)
             return process.run(state.node)
     except StateDirectoryInUse as error:
@@ -277,16 +288,23 @@ def tune_interpreter() -> None:
 class Process:
     """One life of the service: its embedded servers, its tree, and the main thread's loop over signals."""
 
-    def __init__(self, settings: Settings, notifier: Notifier) -> None:
+    def __init__(self, settings: Settings, notifier: Notifier, reread: Callable[[], Settings]) -> None:
         self._settings = settings
         self._notifier = notifier
+        self._live = LiveSettings(settings, reread)
+        self._is_up = False
+        self._alive_at = 0.0
+        self._line, self._line_at = StatusLine(), 0.0
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._stack = ExitStack()
         self._embedded = KeptServers()
         self._log = structlog.get_logger("process")
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1):
+        minded = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1]
+        if not any(os.isatty(descriptor) for descriptor in range(3)):
+            minded.append(signal.SIGHUP)
+        for number in minded:
             previous = signal.signal(number, lambda signum, _frame: self._events.put(("signal", signum)))
             self._stack.callback(signal.signal, number, previous)
         return self
@@ -296,17 +314,24 @@ class Process:
 
     def run(self, node: str) -> int:
         """Start everything, wait, stop everything; returns the exit code."""
+        clock, directory = SystemClock(), Directory()
+        dead_letters, timers = DeadLetters(clock), Timers(clock)
+        surroundings = Surroundings(directory, dead_letters, timers, clock)
+        handle = Handle("supervisor", Mailbox(None, clock), Telemetry(), dead_letters, clock)
+        dump = ThreadDump(handle, directory, surroundings.zombies, clock)
+        watchdog = Watchdog(
+            self._notifier, lambda: self._pulses(handle, directory), clock, lambda names: self._frozen(names, dump)
+        )
+        watchdog.start()
+        self._stack.callback(watchdog.stop)
         servers = self._start_servers(node)
         cipher = TokenCipher(configured_keys(self._settings.auth))
         if not cipher.seals:
             self._log.warning("session tokens are stored unencrypted; set AUTH__TOKEN_KEYS")
         database = open_database(servers.postgres_url, self._settings.database, "daemon", cipher)
         self._stack.callback(database.close)
-        clock, directory = SystemClock(), Directory()
-        dead_letters, timers = DeadLetters(clock), Timers(clock)
         timers.start()
         self._stack.callback(timers.stop)
-        surroundings = Surroundings(directory, dead_letters, timers, clock)
         report = StatusReport(
             directory,
             dead_letters,
@@ -317,7 +342,6 @@ class Process:
             node,
             datetime.now(UTC),
         )
-        handle = Handle("supervisor", Mailbox(None, clock), Telemetry(), dead_letters, clock)
         context = Context("supervisor", 0, handle, surroundings, None)
         supervisor = SupervisorActor(
             context,
@@ -327,14 +351,22 @@ class Process:
             on_down=lambda why, exit_code: self._events.put(("down", (why, exit_code))),
         )
         thread = supervisor.launch()
-        why, exit_code = self._wait(handle, report, thread, database)
+        why, exit_code = self._wait(handle, report, thread, database, dump)
         if exit_code:
             _refuse(why, exit_code)
         return exit_code
 
     def _up(self) -> None:
         tune_interpreter()
-        self._notifier.send("READY=1", "STATUS=trading")
+        self._is_up = True
+        self._notifier.send("READY=1", "STATUS=ready")
+
+    def _pulses(self, root: Handle, directory: Directory) -> list[Pulse]:
+        return [*pulses(root, directory, "database", "gateway"), Pulse("main", self._alive_at, REVIVAL_S)]
+
+    def _frozen(self, names: list[str], dump: ThreadDump) -> None:
+        self._log.error("frozen; the service manager is no longer told that all is well", threads=names)
+        dump.write()
 
     def _start_servers(self, node: str) -> Servers:
         settings, state_dir = self._settings, self._settings.state_dir
@@ -351,12 +383,16 @@ class Process:
         return Servers(postgres_url, nats_servers, node)
 
     def _wait(
-        self, handle: Handle, report: StatusReport, thread: threading.Thread, database: Database
+        self, handle: Handle, report: StatusReport, thread: threading.Thread, database: Database, dump: ThreadDump
     ) -> tuple[str, int]:
         """Wait for the tree to end, minding signals and the embedded servers; keeps the last status on disk."""
-        dump = ThreadDump(handle, report.directory, report.zombies, report.clock)
+        asides: dict[int, Callable[[], None]] = {
+            signal.SIGUSR1: dump.write,
+            signal.SIGHUP: lambda: self._reload(database),
+        }
         now, stopping, leave_at = report.clock.monotonic, False, 0.0
         while True:
+            self._alive_at = now()
             try:
                 kind, value = self._events.get(timeout=max(0.0, leave_at - now()) if stopping else 2.0)
             except queue.Empty:
@@ -374,23 +410,34 @@ class Process:
             if kind == "down":
                 self._keep(report)
                 return str(value[0]), int(value[1])
-            if value == signal.SIGUSR1:
-                dump.write()
+            if value in asides:
+                asides[value]()
             elif value == signal.SIGCHLD:
                 if not stopping:
                     self._embedded.revive()
             elif stopping:
                 self._leave(128 + value)
             else:
+                self._is_up = False
                 stopping, leave_at = True, now() + STOP_DEADLINE_S
-                self._notifier.send("STOPPING=1")
+                self._notifier.stopping(STOP_DEADLINE_S + SERVERS_STOP_S)
                 handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
+
+    def _reload(self, database: Database) -> None:
+        if self._is_up:
+            self._notifier.reloading()
+            self._live.reload(database.resize)
+            self._notifier.send("READY=1")
 
     def _keep(self, report: StatusReport) -> None:
         path: Path = self._settings.state_dir / LAST_STATUS
         fresh = path.with_suffix(".new")
+        document, now = report.build(), report.clock.monotonic()
+        if self._is_up and now - self._line_at >= STATUS_EVERY_S:
+            self._line_at = now
+            self._notifier.send(f"STATUS={self._line.write(document, now)}")
         try:
-            fresh.write_bytes(orjson.dumps(report.build()))
+            fresh.write_bytes(orjson.dumps(document))
             fresh.replace(path)
         except OSError as error:
             self._log.warning("last status not kept", reason=error.strerror)

@@ -38,17 +38,27 @@ class ThreadDump:
         log.info("stacks end", threads=sum("stack" in entry for entry in entries), **{EACH: True})
 
     def entries(self) -> list[dict[str, Any]]:
-        """The root and its children in start order, abandoned threads, then all others by name."""
+        """The root and its children in start order, abandoned threads, then all others by name.
+
+        `native_id` is what the kernel calls a thread, for `top -H`, strace and gdb.
+        """
         threads = threading.enumerate()
         found = stacks(threads)
         told = [*self._actors(found)]
         told += [
-            {"actor": zombie.name, "state": "abandoned", "stack": as_text(found.pop(zombie))}
+            {
+                "actor": zombie.name,
+                "state": "abandoned",
+                "native_id": zombie.native_id,
+                "stack": as_text(found.pop(zombie)),
+            }
             for zombie in self.zombies.all()
             if zombie in found
         ]
         others = sorted(found, key=lambda thread: thread.name)
-        return told + [{"thread": thread.name, "stack": as_text(found[thread])} for thread in others]
+        return told + [
+            {"thread": thread.name, "native_id": thread.native_id, "stack": as_text(found[thread])} for thread in others
+        ]
 
     def _actors(self, found: dict[threading.Thread, Stack]) -> Iterator[dict[str, Any]]:
         """One entry for each actor; takes the stack of its thread out of those found."""
@@ -66,5 +76,6 @@ class ThreadDump:
         if doing is not None:
             entry["for_s"] = round(max(0.0, self.clock.monotonic() - since), 3)
         if thread is not None and thread in found:
+            entry["native_id"] = thread.native_id
             entry["stack"] = as_text(found.pop(thread))
         return entry

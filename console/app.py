@@ -63,7 +63,7 @@ def run(context: typer.Context) -> int:
     settings = settings_of(context)
     import supervisor
 
-    return supervisor.run(settings)
+    return supervisor.run(settings, lambda: settings_of(context))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from persistence.embedded import EmbeddedPostgres
 from persistence.errors import Conflict, NotMigrated, PersistenceError, Unavailable
 from persistence.migration import current, differences, heads, verify
 from persistence.migration import upgrade as migrate
+from persistence.retry import Budget, retried
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
 from settings import DatabaseSettings, Settings, program
@@ -23,12 +25,12 @@ from settings import DatabaseSettings, Settings, program
 SHOWN = 20
 
 
-def upgrade(settings: Settings) -> int:
-    """Bring the schema to head."""
+def upgrade(settings: Settings, wait_s: float = 0.0) -> int:
+    """Bring the schema to head; a server that does not answer is tried again for `wait_s`."""
     with failures():
         try:
             with _url(settings) as url:
-                migrate(url)
+                _migrate_within(url, wait_s)
         except StateDirectoryInUse as error:
             raise Failure(
                 f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
@@ -89,6 +91,12 @@ def opened(settings: Settings) -> Iterator[Database]:
         stack.callback(database.close)
         database.check_schema()
         yield database
+
+
+def _migrate_within(url: str, wait_s: float) -> None:
+    """Migrate; a server that does not answer is tried again for so long."""
+    patience = Budget(attempts=sys.maxsize, within_s=wait_s, first_pause_s=0.2, of=(Unavailable,))
+    retried(lambda: migrate(url), patience)
 
 
 def _check(url: str, settings: DatabaseSettings) -> int:

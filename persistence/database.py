@@ -44,24 +44,30 @@ def open_database(url: str, settings: DatabaseSettings, role: str, cipher: Token
         "connect_args": {**connect_args(target, settings, role), "connection_factory": patience.connect},
         "json_serializer": lambda value: orjson.dumps(value, default=str).decode(),
         "json_deserializer": orjson.loads,
-        "pool_timeout": settings.pool_timeout_s,
         "hide_parameters": True,
     }
-    with translated():
-        reader = create_engine(
+
+    def limited(engine: Engine) -> Engine:
+        if "transaction_timeout" not in _given_options(target):
+            event.listen(engine, "connect", _limit_transactions(settings.transaction_timeout_ms))
+        return engine
+
+    def pool(limits: DatabaseSettings) -> Engine:
+        readers = create_engine(
             target,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_recycle=settings.pool_recycle_s,
+            pool_size=limits.pool_size,
+            max_overflow=limits.max_overflow,
+            pool_recycle=limits.pool_recycle_s,
+            pool_timeout=limits.pool_timeout_s,
             pool_pre_ping=True,
             pool_use_lifo=True,
             **common,
         )
-        writer = create_engine(target, pool_size=1, max_overflow=0, **common)
-    if "transaction_timeout" not in _given_options(target):
-        for engine in (reader, writer):
-            event.listen(engine, "connect", _limit_transactions(settings.transaction_timeout_ms))
-    return Database(reader, writer, settings, patience, cipher)
+        return limited(readers)
+
+    with translated():
+        writer = create_engine(target, pool_size=1, max_overflow=0, pool_timeout=settings.pool_timeout_s, **common)
+        return Database(pool, limited(writer), settings, patience, cipher)
 
 
 class Database:
@@ -72,13 +78,14 @@ class Database:
 
     def __init__(
         self,
-        reader: Engine,
+        pool: Callable[[DatabaseSettings], Engine],
         writer: Engine,
         settings: DatabaseSettings,
         patience: Patience,
         cipher: TokenCipher | None = None,
     ) -> None:
-        self._reader = reader
+        self._pool = pool
+        self._reader = pool(settings)
         self._writer = writer
         self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher or TokenCipher(())
@@ -180,6 +187,13 @@ class Database:
             before = time.time()
             theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
             return float(theirs) - (before + time.time()) / 2
+
+    def resize(self, limits: DatabaseSettings) -> None:
+        """Have the readers use a pool with these sizes and times from now on; connections in use close when they are
+        given back. From any thread.
+        """
+        old, self._reader = self._reader, self._pool(limits)
+        old.dispose()
 
     def close(self) -> None:
         """Close all idle connections; one in use closes when it is given back. A later use would connect

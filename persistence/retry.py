@@ -38,7 +38,7 @@ class Budget:
 
     def pause_s(self, attempt: int, chance: float) -> float:
         """The pause after that attempt, the first being 1: half to all of its length, by `chance` from 0 to 1."""
-        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** (attempt - 1)) * (0.5 + chance / 2)
+        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(attempt - 1, 60)) * (0.5 + chance / 2)
 
 
 READING = Budget(attempts=3, within_s=0.5, longest_pause_s=0.05)

@@ -46,6 +46,8 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.host_checks": ("actors.diagnosis",),
     "actors.database_checks": ("actors.diagnosis",),
     "actors.checks": ("actors.database_checks", "actors.diagnosis", "actors.host_checks", "actors.runtime"),
+    "actors.reload": ("actors.runtime",),
+    "actors.status_line": (),
     "actors.auth": (*_SHARED, "persistence"),
     "actors.database": (*_SHARED, "persistence"),
     "actors.health": (*_SHARED, "actors.diagnosis"),

@@ -26,7 +26,15 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             ("DATABASE__", "NATS__", "TRADING__", "PAPER_TRADING__", "AUTH__", "LOG__", "HOUSEKEEPING__", "METRICS__")
         ):
             monkeypatch.delenv(name)
-    for name in ("ACTIVE_BROKERS", "RUNTIME_DIR", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"):
+    for name in (
+        "ACTIVE_BROKERS",
+        "RUNTIME_DIR",
+        "STATE_DIRECTORY",
+        "RUNTIME_DIRECTORY",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "CREDENTIALS_DIRECTORY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
 

@@ -39,6 +39,7 @@ from actors.tenure import Tenure
 from settings import NatsSettings
 
 CREDIT = 4096
+PULSE_S = 1.0
 DRAIN_S = 8.0
 
 
@@ -181,10 +182,18 @@ class GatewayActor(ServiceActor):
         if self._draining:
             self._link.drain()
         self._publish()
-        reporter = self._loop.create_task(self._report())
+        besides = [self._loop.create_task(self._report()), self._loop.create_task(self._beat())]
         ready.set()
         await self._link.run()
-        reporter.cancel()
+        for one in besides:
+            one.cancel()
+
+    async def _beat(self) -> None:
+        """Show that the loop goes round."""
+        telemetry, clock = self.context.telemetry, self.context.clock
+        while True:
+            telemetry.pulse = clock.monotonic()
+            await asyncio.sleep(PULSE_S)
 
     async def _report(self) -> None:
         """Keep the published figures fresh."""

@@ -88,7 +88,7 @@ class Puller:
         self._pull_bytes = PULL_BYTES
         self._heard_at = 0.0
         self._broken = asyncio.Event()
-        self._log = structlog.get_logger("puller").bind(consumer=consumer)
+        self._log = structlog.get_logger("puller", consumer=consumer)
 
     async def start(self) -> None:
         """Subscribe and ask for the first batch."""

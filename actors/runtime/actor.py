@@ -59,7 +59,7 @@ class ServiceActor(pykka.ThreadingActor):
             self._chain = (context.name,)
             self._mailbox, self._telemetry, self._now = context.mailbox, context.telemetry, context.clock.monotonic
         self._ending = Reason.NORMAL
-        self.log = structlog.get_logger("actor").bind(actor=context.name if context else type(self).__name__)
+        self.log = structlog.get_logger("actor", actor=context.name if context else type(self).__name__)
 
     @property
     def context(self) -> Context:

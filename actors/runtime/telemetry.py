@@ -32,11 +32,12 @@ class CrashRecord:
 class Telemetry:
     """One incarnation's, with counters that go on from its predecessor's.
 
-    `handling` is the type of the message in hand, or a word for what else it does; `handling_since` is monotonic.
-    `busy_s` is how long the batches of messages took that are done with.
+    `handling` is the type of the message in hand, or a word for what else it does; `handling_since` is monotonic, and
+    stays when the handler ends. `busy_s` is how long the batches of messages took that are done with. `pulse`,
+    monotonic too, is the last sign of life of a thread that the actor has besides its own; 0 if there is none.
     """
 
-    __slots__ = ("busy_s", "crashes", "failed", "handled", "handling", "handling_since", "snapshot", "thread")
+    __slots__ = ("busy_s", "crashes", "failed", "handled", "handling", "handling_since", "pulse", "snapshot", "thread")
 
     def __init__(self) -> None:
         self.handled = 0
@@ -44,6 +45,7 @@ class Telemetry:
         self.busy_s = 0.0
         self.handling: type | str | None = None
         self.handling_since = 0.0
+        self.pulse = 0.0
         self.snapshot: Snapshot | None = None
         self.crashes: deque[CrashRecord] = deque(maxlen=CRASHES_KEPT)
         self.thread: threading.Thread | None = None

@@ -18,12 +18,17 @@ def everything(context: typer.Context) -> None:
 
 
 @app.command("upgrade")
-def db_upgrade(context: typer.Context) -> int:
+def db_upgrade(
+    context: typer.Context,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0, metavar="SECONDS", help="For a server that does not answer yet.")
+    ] = 0.0,
+) -> int:
     """Bring the schema to head."""
     settings = settings_of(context)
     from console import database
 
-    return database.upgrade(settings)
+    return database.upgrade(settings, wait_s)
 
 
 @app.command("check")

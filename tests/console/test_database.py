@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from persistence.migration import heads
 from tests.conftest import execute, with_database
 from tests.console.conftest import Command
 from tests.system.daemon import Daemon
+from tests.system.proxy import proxy
 
 
 @pytest.fixture
@@ -45,6 +47,22 @@ def test_a_schema_that_was_changed_by_hand_is_told(
 
     assert result.code == 0
     assert "differs  remove column inbox.surplus" in result.out
+
+
+def test_an_upgrade_waits_for_a_server_that_comes_and_no_longer_than_it_was_told(
+    command: Command, monkeypatch: pytest.MonkeyPatch, empty_database: str
+) -> None:
+    with proxy(empty_database) as network:
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", network.url)
+        network.refusing = True
+        refused = command("db", "upgrade", "--wait", "0.5")
+        back = threading.Timer(1.0, network.heal)
+        back.start()
+        upgraded = command("db", "upgrade", "--wait", "30")
+        back.join()
+
+    assert refused.code == 69
+    assert upgraded.code == 0
 
 
 def test_a_database_that_is_away_is_unavailable(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,6 +152,19 @@ def test_a_reader_whose_backend_died_gets_a_fresh_connection(database: Database,
     assert database.ping() > 0
 
 
+def test_readers_have_a_pool_of_the_new_size_while_older_connections_are_in_use(database_url: str) -> None:
+    database = open_database(database_url, DatabaseSettings(pool_size=1, max_overflow=0, pool_timeout_s=0.1), "tests")
+    with database.reader() as older:
+        with pytest.raises(Unavailable, match="POOL_TIMEOUT"), database.reader():
+            pass
+
+        database.resize(DatabaseSettings(pool_size=2, max_overflow=0, pool_timeout_s=0.1))
+
+        with database.reader() as one, database.reader() as other:
+            assert [each.execute(text("SELECT 1")).scalar_one() for each in (older, one, other)] == [1, 1, 1]
+    database.close()
+
+
 def test_a_reader_cannot_change_anything_for_good(database: Database) -> None:
     with database.reader() as connection:
         connection.execute(text("INSERT INTO inbox VALUES ('c', '1')"))

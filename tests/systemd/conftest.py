@@ -1,0 +1,35 @@
+"""Machines for the proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.systemd.image import prepare
+from tests.systemd.machine import Machine
+from tests.systemd.service import Service
+
+
+@pytest.fixture
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine on which nothing is installed."""
+    with Machine(prepare(install=False), tmp_path_factory.mktemp("bare")) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service on a machine with servers of its own."""
+    with Machine(prepare(install=False), tmp_path_factory.mktemp("machine")) as machine:
+        service = Service(machine)
+        service.set_up()
+        yield service
+
+
+@pytest.fixture
+def service(installed: Service) -> Iterator[Service]:
+    """The service, ready, and put back in order afterwards."""
+    installed.wait_until_ready()
+    yield installed
+    installed.restore()

@@ -1,0 +1,59 @@
+"""What puts the service on a machine, and takes it off."""
+
+from __future__ import annotations
+
+from tests.systemd.machine import Machine
+from tests.systemd.service import INSTALL, Stopwatch, tell
+
+
+def is_there(machine: Machine, path: str) -> bool:
+    return machine.run("sh", "-c", f"[ -e {path} ] && echo yes", check=False) == "yes"
+
+
+def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
+    watch = Stopwatch()
+    first = bare.run("sh", "-c", f"umask 077 && {' '.join(INSTALL)}")
+    tell(f"installed and started, with servers of its own, in {watch}")
+    assert "+ systemctl enable" in first
+    stranger = bare.run("runuser", "-u", "nobody", "--", "alpha-panda", "status", check=False)
+    assert "Traceback" not in stranger
+    assert "/run/alpha-panda" in stranger
+    assert bare.show()["ActiveState"] == "active"
+    pid = bare.show()["MainPID"]
+    assert "1 filled" in bare.run(
+        "alpha-panda", "inject", "paper.signals.validated", "/checkout/examples/signal.json", "--wait"
+    )
+
+    bare.write(
+        "/etc/alpha-panda/alpha-panda.env", "# mine\nSTATE_DIR=/var/lib/alpha-panda\nRUNTIME_DIR=/run/alpha-panda\n"
+    )
+    again = bare.run(*INSTALL)
+    assert "nothing has changed, and the service runs" in again
+    assert bare.show()["MainPID"] == pid
+    assert bare.read("/etc/alpha-panda/alpha-panda.env").startswith("# mine")
+
+    tell("run again: nothing changed, same process")
+    bare.run(*INSTALL, "--uninstall")
+    assert bare.show()["LoadState"] == "not-found"
+    assert not is_there(bare, "/opt/alpha-panda")
+    assert is_there(bare, "/var/lib/private/alpha-panda/postgres/data")
+    assert is_there(bare, "/etc/alpha-panda/alpha-panda.env")
+
+    bare.run("tar", "-C", "/var/lib/private", "-cf", "/alpha-panda.tar", "alpha-panda")
+    bare.run("sh", "-c", "rm -r /var/lib/private/alpha-panda && tar -C /var/lib/private -xf /alpha-panda.tar")
+    bare.run(*INSTALL)
+    assert bare.show()["ActiveState"] == "active"
+    assert '"fills":1' in bare.run("alpha-panda", "status", "--json").replace(" ", "")
+    tell("uninstalled, restored from a backup and installed again: the books are there")
+    bare.run(*INSTALL, "--uninstall", "--purge")
+    assert not is_there(bare, "/var/lib/private/alpha-panda")
+    assert not is_there(bare, "/etc/alpha-panda")
+
+
+def test_without_root_it_says_so_and_a_dry_run_does_nothing(bare: Machine) -> None:
+    refused = bare.run("runuser", "-u", "nobody", "--", *INSTALL, check=False)
+    assert refused == "install.sh: it needs root: run it by sudo"
+
+    bare.run(*INSTALL, "--dry-run")
+    assert not is_there(bare, "/opt/alpha-panda")
+    assert not is_there(bare, "/etc/alpha-panda")
