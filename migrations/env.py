@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from migrations.lock import migration_lock
+from persistence.migration_lock import migration_lock
 from persistence.errors import PersistenceError
 from persistence.models import compared, metadata
 from persistence.translation import translated
