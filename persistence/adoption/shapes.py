@@ -297,9 +297,7 @@ INSTRUMENT_REGISTRY = Shape(
     ),
     (
         _key("instrument_registry", "id"),
-        Index(
-            "instrument_registry_instrument_token_key", "btree (instrument_token)", unique=True, constraint="u"
-        ),
+        Index("instrument_registry_instrument_token_key", "btree (instrument_token)", unique=True, constraint="u"),
         _index("idx_registry_subscribed", "is_subscribed"),
         _index("idx_registry_priority", "priority"),
         _index("idx_registry_symbol", "tradingsymbol"),
