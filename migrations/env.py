@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from persistence.migration_lock import migration_lock
 from persistence.errors import PersistenceError
+from persistence.migration_lock import migration_lock
 from persistence.models import compared, metadata
 from persistence.translation import translated
 from persistence.urls import normalise_url

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from persistence.adoption.carrying import Carrier
-from persistence.adoption.catalogue import STATE, Catalogue, LiveTable, read_catalogue
+from persistence.adoption.catalogue import STATE, Catalogue, read_catalogue
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.plan import Action, Plan, Step, plan_for
 from persistence.adoption.registry import fill_and_forbid_null, link, set_orphans_aside, validate
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shapes import REVISION, SHAPES, Shape
 from persistence.adoption.survey import refuse
-from persistence.migration import heads, upgrade
 from persistence.errors import Unavailable
+from persistence.migration import heads, upgrade
 from settings import DatabaseSettings
 
 Told = Callable[["Progress"], None]
@@ -51,10 +51,12 @@ def adopt(url: str, settings: DatabaseSettings, told: Told, patience: Patience |
         plan = plan_for(catalogue, heads())
         if plan.steps and catalogue.read_only:
             raise Unavailable("the database is read-only (a standby?): adopt it where it can be written to")
-        walk = Walk(connection, catalogue, plan, told)
-        for step in plan.steps:
-            if step.action is not Action.UPGRADE:
-                walk.take(step)
+        walk = Walk(connection, plan, catalogue, told)
+        steps = [step for step in plan.steps if step.action is not Action.UPGRADE]
+        if steps:
+            walk.begin()
+        for step in steps:
+            walk.take(step)
         connection.give_lock()
     if plan.steps:
         told(Progress(plan.steps[-1]))
@@ -66,7 +68,7 @@ def adopt(url: str, settings: DatabaseSettings, told: Told, patience: Patience |
 class Walk:
     """Takes the steps of a plan, on one connection."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, plan: Plan, told: Told) -> None:
+    def __init__(self, connection: Connection, plan: Plan, catalogue: Catalogue, told: Told) -> None:
         self._connection = connection
         self._catalogue = catalogue
         self._plan = plan
@@ -82,9 +84,9 @@ class Walk:
             Action.CREATE_INDEX: self._create_index,
             Action.SET_DEFAULT: self._set_default,
             Action.ALLOW_NULL: self._alter("ALTER COLUMN {subject} DROP NOT NULL"),
-            Action.LINK: lambda step: link(self._connection),
+            Action.LINK: lambda _: link(self._connection),
             Action.SET_ORPHANS_ASIDE: self._set_orphans_aside,
-            Action.VALIDATE: lambda step: validate(self._connection),
+            Action.VALIDATE: lambda _: validate(self._connection),
             Action.FORBID_NULL: lambda step: fill_and_forbid_null(self._connection, step.subject),
             Action.STAMP: self._stamp,
         }
@@ -92,12 +94,11 @@ class Walk:
     def take(self, step: Step) -> None:
         """Take one step, and report it."""
         self._told(Progress(step))
-        self._remember_kind()
         self._takers[step.action](step)
         self._told(Progress(step, ended=True))
 
-    def _remember_kind(self) -> None:
-        """What it was at first cannot be told any more once a part is done."""
+    def begin(self) -> None:
+        """Remember what it is: that cannot be told any more once a part is done."""
         self._connection.run(f"CREATE TABLE IF NOT EXISTS {STATE} (step text PRIMARY KEY, key text, rows bigint)")
         self._connection.run(
             f"INSERT INTO {STATE} (step, key) VALUES ('kind', %s) ON CONFLICT DO NOTHING", (self._plan.kind.name,)
@@ -188,7 +189,7 @@ class Walk:
         return Carrier(self._connection, self._shadow(step), lambda rows: self._told(Progress(step, rows)))
 
     def _shadow(self, step: Step) -> Shadow:
-        live: LiveTable | None = self._catalogue.table(step.table)
+        live = self._catalogue.table(step.table)
         if live is None:
             raise LookupError(step.table)
         return Shadow(_shape(step), live, self._catalogue.schema)

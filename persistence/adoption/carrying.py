@@ -193,7 +193,7 @@ class Carrier:
 
 
 def proofs(shadow: Shadow) -> dict[str, str]:
-    """Queries that count what is wrong with the copy, by what it is; rows whose change stands in the log are left out."""
+    """Queries that count what is wrong with the copy, by what it is; rows with a change in the log are left out."""
     key, group, side = shadow.shape.key, shadow.shape.grouped_by, shadow.shape.duplicates
     settled = f"NOT EXISTS (SELECT FROM {shadow.log} AS l WHERE l.key IS NULL OR l.key = {{}}.{group})"
     aside = f"AND NOT EXISTS (SELECT FROM {side} AS d WHERE d.{key} = t.{key})" if side else ""

@@ -103,15 +103,17 @@ def _fixed(catalogue: Catalogue, shape: Shape) -> bool:
 def _differences(table: LiveTable | None, shape: Shape) -> Iterator[str]:
     if table is None:
         yield f"the table {shape.table} is missing"
-        return
-    if table.relkind != "r":
+    elif table.relkind != "r":
         yield f"{shape.table} is no plain table"
-        return
+    else:
+        yield from _column_differences(table, shape)
+        yield from _key_differences(table, shape)
+
+
+def _column_differences(table: LiveTable, shape: Shape) -> Iterator[str]:
     expected = set()
     for column in shape.columns:
-        live = table.column(column.name)
-        if live is None and column.named_before:
-            live = table.column(column.named_before)
+        live = table.column(column.name) or table.column(column.named_before)
         if live is not None:
             expected.add(live.name)
             yield from _difference(shape, column, live)
@@ -120,14 +122,17 @@ def _differences(table: LiveTable | None, shape: Shape) -> Iterator[str]:
     for extra in table.columns:
         if extra.name not in expected:
             yield f"the column {shape.table}.{extra.name} ({extra.kind}) is not Alpha Panda's"
+    if shape not in REWRITABLE and _order(table) != [column.name for column in shape.columns]:
+        yield f"the columns of {shape.table} are in another order"
+
+
+def _key_differences(table: LiveTable, shape: Shape) -> Iterator[str]:
     for index in shape.indexes:
         if index.constraint and not matches(table, index):
             words = "primary key" if index.constraint == "p" else "unique constraint"
             yield f"the {words} {index.name} of {shape.table} is not on {', '.join(index.columns)}"
         elif index.unique and index.columns != (shape.group,) and not _has(table, index):
             yield f"the unique index {index.name} of {shape.table} is missing"
-    if shape not in REWRITABLE and _order(table) != [column.name for column in shape.columns]:
-        yield f"the columns of {shape.table} are in another order"
     for key in table.foreign_keys:
         if key.name != FOREIGN_KEY.name:
             yield f"the foreign key {key.name} of {shape.table} is not Alpha Panda's"

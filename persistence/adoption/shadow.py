@@ -108,9 +108,11 @@ class Shadow:
         group, key = self.shape.grouped_by, self.shape.key
         changed = f"USING {self.table} AS t WHERE t.{group} = ANY (%(keys)s)"
         statements = [f"DELETE FROM {self.name} WHERE {group} = ANY (%(keys)s)"]
-        for column in self.shape.unique_columns:
-            if column != group:
-                statements.append(f"DELETE FROM {self.name} AS n {changed} AND n.{column} = t.{column}")
+        statements += [
+            f"DELETE FROM {self.name} AS n {changed} AND n.{column} = t.{column}"
+            for column in self.shape.unique_columns
+            if column != group
+        ]
         if side := self.shape.duplicates:
             statements.append(f"DELETE FROM {side} WHERE {group} = ANY (%(keys)s)")
             statements.append(f"DELETE FROM {side} AS n {changed} AND n.{key} = t.{key}")
@@ -176,6 +178,7 @@ class Shadow:
     def _trigger(self) -> list[str]:
         """Whoever writes needs no rights of his own for the log, and none can switch the trigger off by accident."""
         group, log = self.shape.grouped_by, f"{self.schema}.{self.log}"
+        changes = f"AFTER INSERT OR UPDATE OR DELETE ON {self.table} FOR EACH ROW"
         return [
             f"""
             CREATE FUNCTION {self.function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -189,8 +192,7 @@ class Shadow:
                 RETURN NULL;
             END $$
             """,
-            f"CREATE TRIGGER {TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {self.table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {self.function}()",
+            f"CREATE TRIGGER {TRIGGER} {changes} EXECUTE FUNCTION {self.function}()",
             f"CREATE TRIGGER {TRIGGER}_all AFTER TRUNCATE ON {self.table} EXECUTE FUNCTION {self.function}()",
             f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {TRIGGER}",
             f"ALTER TABLE {self.table} ENABLE ALWAYS TRIGGER {TRIGGER}_all",
