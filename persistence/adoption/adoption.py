@@ -65,6 +65,13 @@ def adopt(url: str, settings: DatabaseSettings, told: Told, patience: Patience |
     return plan
 
 
+def side_tables(url: str, settings: DatabaseSettings) -> dict[str, int]:
+    """The tables with rows that were set aside or mended, and how many each holds."""
+    with connected(url, settings, Patience()) as connection:
+        names = read_catalogue(connection).side_tables
+        return {name: connection.value(f"SELECT count(*) FROM {name}") for name in names}
+
+
 class Walk:
     """Takes the steps of a plan, on one connection."""
 

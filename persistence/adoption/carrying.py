@@ -121,7 +121,7 @@ class Carrier:
         shadow, connection = self._shadow, self._connection
         group, table = shadow.shape.grouped_by, shadow.table
         with connection.transaction():
-            found = connection.rows(f"SELECT key FROM {STATE} WHERE step = %s", (_place(shadow),))
+            found = connection.rows(f"SELECT key FROM {STATE} WHERE step = %s", (shadow.progress,))
             after = found[0][0] if found else None
             beyond = "" if after is None else f"WHERE {group} > %(after)s"
             upto, count = connection.rows(
@@ -136,7 +136,7 @@ class Carrier:
             connection.run(
                 f"INSERT INTO {STATE} (step, key, rows) VALUES (%(step)s, %(key)s, %(count)s) ON CONFLICT (step) "
                 f"DO UPDATE SET key = excluded.key, rows = {STATE}.rows + excluded.rows",
-                {"step": _place(shadow), "key": str(upto), "count": count},
+                {"step": shadow.progress, "key": str(upto), "count": count},
             )
         return int(count)
 
@@ -208,8 +208,3 @@ def proofs(shadow: Shadow) -> dict[str, str]:
         "differ from their originals": f"SELECT count(*) {same} WHERE ({copied}) IS DISTINCT FROM ({wanted}) "
         f"AND {settled.format('t')} AND {settled.format('n')}",
     }
-
-
-def _place(shadow: Shadow) -> str:
-    """The name of the row that says how far the copy has come."""
-    return f"copy {shadow.table}"

@@ -39,6 +39,11 @@ class Shadow:
         return f"_adopt_{self.table}"
 
     @property
+    def progress(self) -> str:
+        """The name of the row that says how far the copy has come."""
+        return f"copy {self.table}"
+
+    @property
     def documents(self) -> tuple[str, ...]:
         """The columns that are json and become jsonb."""
         found = ((column.name, self.live.column(column.name)) for column in self.shape.columns)

@@ -11,7 +11,8 @@ MONEY = ("0.1", "0.30000000000000004", "123456789012.34567", "1e15", "-0.005", "
 
 _CLEAN = """
     INSERT INTO users (username, hashed_password) VALUES ('ann', 'x'), ('bob', 'y');
-    INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange, last_price, expiry, is_active)
+    INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange, last_price, expiry,
+                             is_active)
     VALUES (1, 1, 'RELIANCE', 'Reliance', 'NSE', 2500.0500, NULL, true),
            (2, 2, 'NIFTY25JANFUT', '', 'NFO', NULL, '2025-01-30 00:00:00', NULL);
     INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange, is_subscribed, priority)
@@ -24,7 +25,8 @@ _CLEAN = """
            ('d1', 'dan', false, NULL, NULL, NULL, NULL);
     INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, event_data,
                                 correlation_id, event_timestamp)
-    SELECT 'event-' || n, 'order_filled', 'paper', 'momentum', 1, '{{"quantity": 5, "price": "10.50"}}', 'c' || n, '2025-01-01'
+    SELECT 'event-' || n, 'order_filled', 'paper', 'momentum', 1, '{{"quantity": 5, "price": "10.50"}}', 'c' || n,
+           '2025-01-01'
       FROM generate_series(1, 40) AS n;
 """
 _DIRTY_SESSIONS = """
@@ -35,7 +37,8 @@ _DIRTY_SESSIONS = """
            ('b1', 'bob', false, '{}', '2025-01-01', '2025-01-01', '2025-01-01'),
            ('b2', 'bob', false, '{}', '2025-01-02', '2025-01-02', '2025-01-02'),
            ('b3', 'bob', false, '{}', NULL, NULL, NULL);
-    INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange) VALUES (99, 'GONE', 'NSE'), (98, '', 'BSE');
+    INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange)
+    VALUES (99, 'GONE', 'NSE'), (98, '', 'BSE');
 """
 
 
@@ -85,6 +88,6 @@ def _bad_json(connection: object, number: int, text: str) -> None:
         f"VALUES ('bad{number}', 'bad{number}', true, '{text}')"
     )
     run(
-        "INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, event_data, "
-        f"event_timestamp) VALUES ('bad{number}', 'order_filled', 'paper', 'momentum', 1, '{text}', '2025-01-01')"
+        "INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, "
+        f"event_data, event_timestamp) VALUES ('bad{number}', 'order_filled', 'paper', 'momentum', 1, '{text}', now())"
     )

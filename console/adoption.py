@@ -1,0 +1,163 @@
+"""`db adopt`: show what would be done to a database of Alpha Panda's, ask, and do it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from console.database import database_url, failures
+from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
+from console.output import duration, plain_table, screen
+from persistence.adoption.adoption import Progress as Report
+from persistence.adoption.adoption import adopt as take_over
+from persistence.adoption.adoption import side_tables
+from persistence.adoption.connection import Patience
+from persistence.adoption.kinds import Kind
+from persistence.adoption.plan import Action, Plan, Step, Waits
+from persistence.adoption.survey import Count, Foreign, Survey, survey
+from persistence.adoption.undo import undo as give_back
+from persistence.migration import heads
+from persistence.urls import safe_url
+from settings import Settings
+
+NOTHING_CHANGED = "nothing was changed"
+
+
+def adopt(settings: Settings, *, yes: bool, dry_run: bool, patience_s: float) -> int:
+    """Print the plan, and follow it once that is confirmed."""
+    with failures(), database_url(settings) as url:
+        found = _surveyed(settings, url)
+        patience = Patience(total_s=patience_s)
+        if not found.plan.steps:
+            screen().print(f"nothing to adopt: the schema is at head, {heads()}")
+            return OK
+        _print_plan(found, url, patience)
+        if dry_run:
+            screen().print(f"a dry run: {NOTHING_CHANGED}")
+            return OK
+        _confirm(yes=yes)
+        started = time.monotonic()
+        with Bars(found) as bars:
+            plan = take_over(url, settings.database, bars.show, patience)
+        _print_end(settings, url, plan, time.monotonic() - started)
+    return OK
+
+
+def undo(settings: Settings) -> int:
+    """Take back an unfinished adoption, as far as it has not replaced any table."""
+    with failures(), database_url(settings) as url:
+        dropped, replaced = give_back(url, settings.database)
+    console = screen()
+    console.print(
+        f"dropped the unfinished copies of {', '.join(dropped)}" if dropped else "there were no unfinished copies"
+    )
+    if replaced:
+        console.print("some tables are in their new shape already and stay so: adopt again, or restore the backup")
+    return OK
+
+
+class Bars:
+    """A bar for each step that copies rows, and a line for each other one, on standard error."""
+
+    def __init__(self, found: Survey) -> None:
+        console = screen(to_stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._counts = found.counts
+        self._tasks: dict[Step, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, report: Report) -> None:
+        """Draw what a step reports."""
+        step = report.step
+        counts = step.action is Action.COPY
+        if step not in self._tasks:
+            total = max(1, self._counts[step.table].rows) if counts and step.table in self._counts else 1
+            self._tasks[step] = self._progress.add_task(escape(f"{step.table} {step.name}".strip()), total=total)
+        task = self._tasks[step]
+        if report.ended:
+            done = self._progress.tasks[task].completed
+            whole = max(1.0, done) if counts else 1.0
+            self._progress.update(task, total=whole, completed=whole)
+        elif counts:
+            self._progress.advance(task, report.rows)
+
+
+def _surveyed(settings: Settings, url: str) -> Survey:
+    try:
+        return survey(url, settings.database)
+    except Foreign as error:
+        for line in error.lines:
+            screen().print(f"differs  {escape(line)}", soft_wrap=True)
+        raise Failure(f"{error}; {NOTHING_CHANGED}", MISCONFIGURED) from None
+
+
+def _print_plan(found: Survey, url: str, patience: Patience) -> None:
+    console = screen()
+    console.print(f"database  {escape(safe_url(url))}", soft_wrap=True)
+    console.print(f"found     {escape(found.plan.kind.value)}")
+    if found.unfinished:
+        console.print("          an adoption that was interrupted goes on from where it had come to")
+    table = plain_table("table", "rows", "step", "lock", "who waits for it", right=frozenset({"rows"}))
+    before = ""
+    for step in found.plan.steps:
+        again = step.table == before
+        table.add_row(
+            "" if again else step.table or "all",
+            "" if again or not step.table else _rows(found.counts.get(step.table)),
+            escape(step.name),
+            step.action.lock,
+            _waits(step, patience),
+        )
+        before = step.table
+    console.print(table)
+    for name, count in found.losses.items():
+        words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
+        console.print(f"{name}: {count} rows {words} are set aside")
+    if found.odd_money:
+        console.print(f"portfolio_snapshots: {found.odd_money} rows hold NaN or infinite money, and keep it")
+
+
+def _rows(count: Count | None) -> str:
+    if count is None:
+        return ""
+    return f"about {count.rows:,}" if count.about else f"{count.rows:,}"
+
+
+def _waits(step: Step, patience: Patience) -> str:
+    if step.action.waits is Waits.NOBODY:
+        return "nobody"
+    return f"{step.action.waits.value}, {duration(patience.longest_s)} at the most"
+
+
+def _confirm(*, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure(f"nobody is there to confirm it: give --yes; {NOTHING_CHANGED}", USAGE)
+    if not typer.confirm("Adopt it now? Have a backup first"):
+        raise Failure(NOTHING_CHANGED, FAILED)
+
+
+def _print_end(settings: Settings, url: str, plan: Plan, took_s: float) -> None:
+    console = screen()
+    done = "upgraded" if plan.kind in {Kind.EMPTY, Kind.OURS} else "adopted"
+    console.print(f"{done} in {duration(took_s)}: the schema is at head, {heads()}")
+    sides = side_tables(url, settings.database)
+    for name, count in sides.items():
+        console.print(f"{count} rows were set aside or mended: see {name}")
+    console.print("next: `alpha-panda db verify`")
