@@ -54,10 +54,15 @@ class Carrier:
         self._batch = _FIRST
 
     def copy(self) -> None:
-        """Copy all rows that are there, from where an interrupted copy has come to."""
+        """Copy all rows that are there, from where an interrupted copy has come to.
+
+        It ends where fewer are left than a batch holds: those that are appended meanwhile stand in the log.
+        """
         self._connection.run(FITS)
-        while self._timed(self._copy_batch):
-            pass
+        full = True
+        while full:
+            limit = self._batch
+            full = self._timed(self._copy_batch) >= limit
 
     def catch_up(self) -> None:
         """Carry changes over until few are left; those that come meanwhile are left for the swap."""
