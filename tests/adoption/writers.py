@@ -170,17 +170,17 @@ class Writer:
             "portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl, total_unrealized_pnl, "
             "total_pnl, cash"
         )
-        values = (f"paper:p{self._random.randrange(USERS)}", "paper", "s", f'{{"mark": "{mark}"}}', 0.1, 0.2, 0.3, 7.77)
-        self._insert(cursor, "portfolio_snapshots", mark, columns, values, mark)
+        portfolio = f"paper:p{self._random.randrange(USERS)}"
+        values = (portfolio, "paper", "s", f'{{"mark": "{mark}"}}', 0.1, 0.2, 0.3, 7.77)
+        statement = f"INSERT INTO portfolio_snapshots ({columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+        if self._execute(cursor, "portfolio_snapshots", statement, values):
+            self.memory.rows["portfolio_snapshots", str(cursor.fetchone()[0])] = mark
 
     def _change_snapshot(self, cursor: Any) -> None:
         key, mark = self._some("portfolio_snapshots"), self._mark()
-        if key is None:
-            return
-        previous = self.memory.rows["portfolio_snapshots", key]
-        statement = "UPDATE portfolio_snapshots SET positions = %s, cash = cash + 0.01 WHERE positions::text LIKE %s"
-        values = (f'{{"mark": "{mark}"}}', f'%"{previous}"%')
-        if self._execute(cursor, "portfolio_snapshots", statement, values):
+        statement = "UPDATE portfolio_snapshots SET positions = %s, cash = cash + 0.01 WHERE id = %s"
+        values = (f'{{"mark": "{mark}"}}', key)
+        if key is not None and self._execute(cursor, "portfolio_snapshots", statement, values):
             self.memory.rows["portfolio_snapshots", key] = mark
 
     def _configure(self, cursor: Any) -> None:
