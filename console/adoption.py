@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import groupby
+from operator import attrgetter
 from types import TracebackType
 from typing import Self
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from console.database import database_url, failures
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
-from console.output import duration, plain_table, screen
+from console.output import duration, screen
 from persistence.adoption.adoption import Progress as Report
 from persistence.adoption.adoption import adopt as take_over
 from persistence.adoption.adoption import side_tables
@@ -112,19 +115,15 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
     console.print(f"found     {escape(found.plan.kind.value)}")
     if found.unfinished:
         console.print("          an adoption that was interrupted goes on from where it had come to")
-    table = plain_table("table", "rows", "step", "lock", "who waits for it", right=frozenset({"rows"}))
-    before = ""
-    for step in found.plan.steps:
-        again = step.table == before
-        table.add_row(
-            "" if again else step.table or "all",
-            "" if again or not step.table else _rows(found.counts.get(step.table)),
-            escape(step.name),
-            step.action.lock,
-            _waits(step, patience),
-        )
-        before = step.table
-    console.print(table)
+    for table, steps in groupby(found.plan.steps, key=attrgetter("table")):
+        console.print()
+        console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
+        console.print(_steps(list(steps), patience))
+    console.print(
+        f"\nA lock is waited for up to {duration(patience.lock_s)} at a time, and then held up to "
+        f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
+        f"again for {duration(patience.total_s)}."
+    )
     for name, count in found.losses.items():
         words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
         console.print(f"{name}: {count} rows {words} are set aside")
@@ -134,14 +133,24 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
 
 def _rows(count: Count | None) -> str:
     if count is None:
-        return ""
-    return f"about {count.rows:,}" if count.about else f"{count.rows:,}"
+        return "no rows"
+    return f"about {count.rows:,} rows" if count.about else f"{count.rows:,} rows"
+
+
+def _steps(steps: list[Step], patience: Patience) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    for step in steps:
+        table.add_row(f"  {escape(step.name)}", step.action.lock, _waits(step, patience))
+    return table
 
 
 def _waits(step: Step, patience: Patience) -> str:
     if step.action.waits is Waits.NOBODY:
-        return "nobody"
-    return f"{step.action.waits.value}, {duration(patience.longest_s)} at the most"
+        return "nobody waits"
+    return f"{step.action.waits.value} {duration(patience.longest_s)}"
 
 
 def _confirm(*, yes: bool) -> None:
@@ -159,5 +168,5 @@ def _print_end(settings: Settings, url: str, plan: Plan, took_s: float) -> None:
     console.print(f"{done} in {duration(took_s)}: the schema is at head, {heads()}")
     sides = side_tables(url, settings.database)
     for name, count in sides.items():
-        console.print(f"{count} rows were set aside or mended: see {name}")
+        console.print(f"{count} rows were set aside or mended: see {name}", soft_wrap=True)
     console.print("next: `alpha-panda db verify`")

@@ -16,7 +16,7 @@ class Waits(Enum):
 
     NOBODY = "nobody"
     WRITERS = "writers"
-    EVERYBODY = "readers and writers"
+    EVERYBODY = "all"
 
 
 class Action(Enum):
@@ -124,10 +124,10 @@ def _link_steps(table: LiveTable, shape: Shape) -> Iterator[Step]:
     found = next((key for key in table.foreign_keys if key.name == FOREIGN_KEY.name), None)
     linked = found is not None and found.definition == FOREIGN_KEY.definition
     if not linked:
-        yield Step(Action.LINK, table.name, FOREIGN_KEY.name)
+        yield Step(Action.LINK, table.name)
     if not linked or (found is not None and not found.valid):
         yield Step(Action.SET_ORPHANS_ASIDE, table.name)
-        yield Step(Action.VALIDATE, table.name, FOREIGN_KEY.name)
+        yield Step(Action.VALIDATE, table.name)
     for column in shape.columns:
         live = table.column(column.name)
         if column.not_null and live is not None and not live.not_null:

@@ -6,10 +6,14 @@ import pytest
 from sqlalchemy import text
 
 from persistence.adoption.adoption import adopt
-from persistence.adoption.survey import Foreign, survey
+from persistence.adoption.catalogue import read_catalogue
+from persistence.adoption.connection import Patience
+from persistence.adoption.connection import connected as connection_to
+from persistence.adoption.survey import Foreign, refuse, survey
 from persistence.errors import Misconfigured, NotMigrated, Unavailable
 from persistence.urls import normalise_url
 from settings import DatabaseSettings
+from tests.adoption.conftest import Made
 from tests.adoption.dumps import schema_of
 from tests.adoption.old_databases import L0, L1, L2, OldDatabase
 from tests.persistence.databases import connected, name_of
@@ -40,13 +44,28 @@ def reasons(url: str) -> tuple[str, ...]:
     return seen.value.lines
 
 
+def reasons_after(url: str, *changes: str) -> tuple[str, ...]:
+    """Why the database would be refused with these changes, which are rolled back."""
+    with connection_to(url, SETTINGS, Patience()) as connection:
+        connection.run("BEGIN")
+        for change in changes:
+            connection.run(change)
+        with pytest.raises(Foreign) as raised:
+            refuse(read_catalogue(connection))
+        connection.run("ROLLBACK")
+    return raised.value.lines
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ("ALTER TABLE trading_events ADD COLUMN strategy text", "column trading_events.strategy (text) is not Alpha"),
         ("ALTER TABLE trading_sessions DROP COLUMN end_time", "column trading_sessions.end_time is missing"),
         ("ALTER TABLE users RENAME COLUMN hashed_password TO secret", "column users.hashed_password is missing"),
-        ("ALTER TABLE portfolio_snapshots ALTER COLUMN cash TYPE real", "portfolio_snapshots.cash is real, Alpha"),
+        (
+            "ALTER TABLE portfolio_snapshots ALTER COLUMN cash TYPE real USING 0",
+            "portfolio_snapshots.cash is real, Alpha",
+        ),
         ("ALTER TABLE trading_events ALTER COLUMN event_id TYPE text", "trading_events.event_id is text, Alpha"),
         ("ALTER TABLE trading_events ALTER COLUMN id TYPE bigint", "trading_events.id is bigint, Alpha"),
         ("ALTER TABLE instruments ALTER COLUMN name DROP NOT NULL", "instruments.name may be NULL"),
@@ -64,12 +83,9 @@ def reasons(url: str) -> tuple[str, ...]:
 )
 @pytest.mark.parametrize("old", [L0, L2], ids=lambda old: old.name)
 def test_one_that_differs_is_refused_with_the_difference(
-    empty_url: str, old: OldDatabase, change: str, reason: str
+    made: Made, old: OldDatabase, change: str, reason: str
 ) -> None:
-    old.make(empty_url)
-    run(empty_url, change)
-
-    (line,) = [line for line in reasons(empty_url) if "users.secret" not in line]
+    (line,) = [line for line in reasons_after(made(old), change) if "users.secret" not in line]
 
     assert reason in line
 
@@ -84,7 +100,7 @@ def test_one_of_another_program_is_refused_with_all_that_is_missing(empty_url: s
 
 
 @pytest.mark.parametrize(
-    ("made", "named"),
+    ("change", "named"),
     [
         ("CREATE VIEW latest AS SELECT cash FROM portfolio_snapshots", "view latest"),
         ("CREATE MATERIALIZED VIEW latest AS SELECT cash FROM portfolio_snapshots", "materialized view latest"),
@@ -99,17 +115,19 @@ def test_one_of_another_program_is_refused_with_all_that_is_missing(empty_url: s
         ("CREATE TABLE child () INHERITS (portfolio_snapshots)", "inheritance"),
         ("CREATE POLICY mine ON portfolio_snapshots USING (true)", "policy mine"),
         ("ALTER TABLE portfolio_snapshots ENABLE ROW LEVEL SECURITY", "row security"),
-        ("ALTER TABLE portfolio_snapshots ADD CONSTRAINT rich CHECK (cash > 0)", "constraint rich"),
+        ("ALTER TABLE portfolio_snapshots ADD CONSTRAINT rich CHECK (cash > 0) NOT VALID", "constraint rich"),
         ("CREATE PUBLICATION {database} FOR TABLE portfolio_snapshots", "publication {database}"),
         ("CREATE STATISTICS mine ON cash, total_pnl FROM portfolio_snapshots", "statistics mine"),
         (TRIGGER, "trigger mine"),
     ],
 )
-def test_what_others_have_hung_on_a_table_that_is_written_anew_is_named(empty_url: str, made: str, named: str) -> None:
-    L1.make(empty_url)
-    run(empty_url, made.format(database=name_of(empty_url)))
+def test_what_others_have_hung_on_a_table_that_is_written_anew_is_named(made: Made, change: str, named: str) -> None:
+    url = made(L1)
+    name = name_of(url)
 
-    (line, *_) = [line for line in reasons(empty_url) if named.format(database=name_of(empty_url)) in line]
+    (line, *_) = [
+        line for line in reasons_after(url, change.format(database=name)) if named.format(database=name) in line
+    ]
 
     assert "hangs on portfolio_snapshots" in line
 
@@ -128,20 +146,14 @@ def test_what_others_have_hung_on_a_table_that_stays_is_left_alone(empty_url: st
     assert "CREATE INDEX mine" in schema_of(empty_url)
 
 
-def test_an_index_of_somebody_else_on_a_table_that_is_written_anew_is_named(empty_url: str) -> None:
-    L1.make(empty_url)
-    run(empty_url, "CREATE INDEX mine ON portfolio_snapshots (cash)")
-
-    (line,) = reasons(empty_url)
+def test_an_index_of_somebody_else_on_a_table_that_is_written_anew_is_named(made: Made) -> None:
+    (line,) = reasons_after(made(L1), "CREATE INDEX mine ON portfolio_snapshots (cash)")
 
     assert "index mine of portfolio_snapshots" in line
 
 
-def test_side_tables_of_an_earlier_attempt_are_not_written_over(empty_url: str) -> None:
-    L0.make(empty_url)
-    run(empty_url, "CREATE TABLE _dup_trading_sessions_0002 (session_id text)")
-
-    (line,) = reasons(empty_url)
+def test_side_tables_of_an_earlier_attempt_are_not_written_over(made: Made) -> None:
+    (line,) = reasons_after(made(L0), "CREATE TABLE _dup_trading_sessions_0002 (session_id text)")
 
     assert "_dup_trading_sessions_0002" in line
 
@@ -197,19 +209,19 @@ def test_a_wrong_password_is_a_matter_of_the_settings(empty_url: str) -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_look_writes_nothing(empty_url: str, old: OldDatabase) -> None:
-    old.make(empty_url)
+def test_a_look_writes_nothing(made: Made, old: OldDatabase) -> None:
+    url = made(old)
     state = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text, (SELECT count(*) FROM pg_class)")
     transactions = text(
         "SELECT count(*) FROM pg_class WHERE xmin::text::bigint >= :before AND relnamespace = 'public'::regnamespace"
     )
-    before = schema_of(empty_url, side_tables=True)
-    with connected(empty_url) as connection:
+    before = schema_of(url, side_tables=True)
+    with connected(url) as connection:
         xmax, relations = connection.execute(state).one()
 
-    survey(empty_url, SETTINGS)
+    survey(url, SETTINGS)
 
-    assert schema_of(empty_url, side_tables=True) == before
-    with connected(empty_url) as connection:
+    assert schema_of(url, side_tables=True) == before
+    with connected(url) as connection:
         assert connection.execute(state).one()[1] == relations
         assert connection.execute(transactions, {"before": int(xmax)}).scalar() == 0

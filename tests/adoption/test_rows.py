@@ -13,6 +13,7 @@ from persistence.migration import current, differences, heads
 from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.adoption.accounts import books_of, faults
+from tests.adoption.conftest import TakenOver
 from tests.adoption.dirt import BAD_JSON, fill, snapshot
 from tests.adoption.dumps import schema_of
 from tests.adoption.old_databases import L0, L0_OLDEST, L1, L1_NEWER, L2, OldDatabase
@@ -30,27 +31,19 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
 
-def test_every_row_is_where_it_was_or_set_aside(empty_url: str, old: OldDatabase) -> None:
-    old.make(empty_url)
-    fill(empty_url, old)
-    before = books_of(empty_url)
+def test_every_row_is_where_it_was_or_set_aside(taken_over: TakenOver, old: OldDatabase) -> None:
+    taken = taken_over(old)
 
-    kind = adopted(empty_url)
-
-    after = books_of(empty_url)
-    assert kind.name == old.kind
-    assert faults(before, after) == []
-    assert sum(map(len, before.rows.values())) > 50
+    assert taken.kind.name == old.kind
+    assert faults(taken.before, books_of(taken.url)) == []
+    assert sum(map(len, taken.before.rows.values())) > 50
 
 
-def test_the_schema_is_that_of_a_walk_from_empty(empty_url: str, old: OldDatabase, head_schema: str) -> None:
-    old.make(empty_url)
-    fill(empty_url, old)
+def test_the_schema_is_that_of_a_walk_from_empty(taken_over: TakenOver, old: OldDatabase, head_schema: str) -> None:
+    url = taken_over(old).url
 
-    adopted(empty_url)
-
-    engine = create_engine(normalise_url(empty_url), poolclass=NullPool)
-    assert schema_of(empty_url) == head_schema
+    engine = create_engine(normalise_url(url), poolclass=NullPool)
+    assert schema_of(url) == head_schema
     assert (current(engine), differences(engine)) == (heads(), [])
 
 
@@ -75,40 +68,29 @@ def test_one_that_is_ours_is_upgraded_and_then_left_alone(empty_url: str) -> Non
     assert rows(empty_url, "SELECT oid FROM pg_class ORDER BY 1") == before
 
 
-def test_of_duplicate_sessions_the_newest_active_one_stays(empty_url: str) -> None:
-    L0.make(empty_url)
-    fill(empty_url, L0)
+def test_of_duplicate_sessions_the_newest_active_one_stays(taken_over: TakenOver) -> None:
+    url = taken_over(L0).url
 
-    adopted(empty_url)
-
-    kept = rows(
-        empty_url, "SELECT user_id, session_id FROM trading_sessions WHERE user_id IN ('ann', 'bob') ORDER BY 1"
-    )
+    kept = rows(url, "SELECT user_id, session_id FROM trading_sessions WHERE user_id IN ('ann', 'bob') ORDER BY 1")
     assert kept == [("ann", "a2"), ("bob", "b2")]
-    aside = rows(empty_url, "SELECT session_id FROM _dup_trading_sessions_0002 ORDER BY 1")
+    aside = rows(url, "SELECT session_id FROM _dup_trading_sessions_0002 ORDER BY 1")
     assert aside == [("a1",), ("a3",), ("b1",), ("b3",)]
 
 
-def test_of_duplicate_snapshots_the_newest_stays_and_its_money_is_exact(empty_url: str) -> None:
-    L0.make(empty_url)
-    fill(empty_url, L0)
-
-    adopted(empty_url)
+def test_of_duplicate_snapshots_the_newest_stays_and_its_money_is_exact(taken_over: TakenOver) -> None:
+    url = taken_over(L0).url
 
     statement = "SELECT cash::text, total_pnl::text FROM portfolio_snapshots WHERE portfolio_id = 'paper:s0'"
-    assert rows(empty_url, statement) == [("9.99", "0.30000000000000004")]
-    aside = rows(empty_url, "SELECT cash::text FROM _dup_portfolio_snapshots_0002 ORDER BY 1")
+    assert rows(url, statement) == [("9.99", "0.30000000000000004")]
+    aside = rows(url, "SELECT cash::text FROM _dup_portfolio_snapshots_0002 ORDER BY 1")
     assert aside == [("0.1",), ("7.77",), ("8.88",)]
 
 
-def test_money_that_is_no_number_stays_what_it_is(empty_url: str) -> None:
-    L1.make(empty_url)
-    fill(empty_url, L1)
-
-    adopted(empty_url)
+def test_money_that_is_no_number_stays_what_it_is(taken_over: TakenOver) -> None:
+    url = taken_over(L1).url
 
     statement = "SELECT cash::text FROM portfolio_snapshots WHERE portfolio_id IN ('paper:NaN', 'paper:Infinity')"
-    assert sorted(rows(empty_url, statement)) == [("Infinity",), ("NaN",)]
+    assert sorted(rows(url, statement)) == [("Infinity",), ("NaN",)]
 
 
 def test_digits_are_kept_where_the_server_is_set_to_show_fewer(empty_url: str) -> None:
@@ -123,47 +105,33 @@ def test_digits_are_kept_where_the_server_is_set_to_show_fewer(empty_url: str) -
     assert rows(empty_url, "SELECT cash::text FROM portfolio_snapshots") == [("123456789012.34567",)]
 
 
-def test_json_that_jsonb_refuses_is_mended_and_its_original_kept(empty_url: str) -> None:
-    L0.make(empty_url)
-    fill(empty_url, L0)
+def test_json_that_jsonb_refuses_is_mended_and_its_original_kept(taken_over: TakenOver) -> None:
+    url = taken_over(L0).url
 
-    adopted(empty_url)
-
-    stored = rows(empty_url, "SELECT event_data FROM trading_events WHERE event_id LIKE 'bad%%' ORDER BY event_id")
+    stored = rows(url, "SELECT event_data FROM trading_events WHERE event_id LIKE 'bad%%' ORDER BY event_id")
     assert stored == [({"a": "x\ufffdy"},), ({"a": "1e400000"},), ({"a": "\ufffd", "b": "\U0001f600"},)]
-    originals = rows(empty_url, "SELECT original::text FROM _json_trading_events_event_data_0002 ORDER BY key")
+    originals = rows(url, "SELECT original::text FROM _json_trading_events_event_data_0002 ORDER BY key")
     assert originals == [(text,) for text in BAD_JSON]
 
 
-def test_registered_instruments_that_are_gone_are_set_aside(empty_url: str) -> None:
-    L0.make(empty_url)
-    fill(empty_url, L0)
+def test_registered_instruments_that_are_gone_are_set_aside(taken_over: TakenOver) -> None:
+    url = taken_over(L0).url
 
-    adopted(empty_url)
-
-    assert rows(empty_url, "SELECT instrument_token FROM instrument_registry ORDER BY 1") == [(1,), (2,)]
-    assert rows(empty_url, "SELECT instrument_token FROM _orphan_instrument_registry_0002 ORDER BY 1") == [(98,), (99,)]
+    assert rows(url, "SELECT instrument_token FROM instrument_registry ORDER BY 1") == [(1,), (2,)]
+    assert rows(url, "SELECT instrument_token FROM _orphan_instrument_registry_0002 ORDER BY 1") == [(98,), (99,)]
 
 
-def test_a_symbol_that_the_registry_lacks_is_that_of_the_instrument(empty_url: str) -> None:
-    L0_OLDEST.make(empty_url)
-    fill(empty_url, L0_OLDEST)
+def test_a_symbol_that_the_registry_lacks_is_that_of_the_instrument(taken_over: TakenOver) -> None:
+    url = taken_over(L0_OLDEST).url
 
-    adopted(empty_url)
-
-    assert rows(empty_url, "SELECT tradingsymbol FROM instrument_registry WHERE instrument_token = 1") == [
-        ("RELIANCE",)
-    ]
+    assert rows(url, "SELECT tradingsymbol FROM instrument_registry WHERE instrument_token = 1") == [("RELIANCE",)]
 
 
-def test_strategies_are_compositions_unless_of_an_old_kind_or_told_otherwise(empty_url: str, old: OldDatabase) -> None:
-    old.make(empty_url)
-    fill(empty_url, old)
-
-    adopted(empty_url)
+def test_strategies_are_compositions_unless_of_an_old_kind_or_told(taken_over: TakenOver, old: OldDatabase) -> None:
+    url = taken_over(old).url
 
     found = rows(
-        empty_url, "SELECT id, use_composition FROM strategy_configurations WHERE id IN ('momentum', 'old') ORDER BY 1"
+        url, "SELECT id, use_composition FROM strategy_configurations WHERE id IN ('momentum', 'old') ORDER BY 1"
     )
     told = {L1_NEWER: (False, False), L2: (True, True)}.get(old, (True, False))
     assert found == [("momentum", told[0]), ("old", told[1])]
