@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from alembic import command
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from persistence.adoption.adoption import adopt
 from persistence.adoption.kinds import Kind
-from persistence.migration import current, differences, heads
+from persistence.migration import configuration, current, differences, heads
 from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.adoption.accounts import books_of, faults
@@ -191,3 +192,28 @@ def test_a_table_that_is_right_already_is_not_written_anew(empty_url: str) -> No
     adopted(empty_url)
 
     assert rows(empty_url, statement) == before
+
+
+def test_an_index_that_was_left_half_built_is_built_again(empty_url: str) -> None:
+    L1.make(empty_url)
+    name = "idx_trading_events_correlation"
+    with connected(empty_url) as connection:
+        connection.exec_driver_sql(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass")
+
+    adopted(empty_url)
+
+    valid = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{name}'::regclass"
+    assert rows(empty_url, valid) == [(True,)]
+
+
+def test_the_way_back_restores_every_row(empty_url: str) -> None:
+    L0.make(empty_url)
+    fill(empty_url, L0)
+    before = books_of(empty_url)
+    adopted(empty_url)
+
+    command.downgrade(configuration(empty_url), "0001")
+
+    after = books_of(empty_url)
+    assert faults(before, after) == []
+    assert (after.mended, set(map(len, after.set_aside.values()))) == ({}, {0})
