@@ -13,7 +13,8 @@ from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.plan import Action, Plan, Step, plan_for
 from persistence.adoption.registry import fill_and_forbid_null, link, set_orphans_aside, validate
 from persistence.adoption.shadow import Shadow
-from persistence.adoption.shapes import REVISION, SHAPES, Shape
+from persistence.adoption.shape import REVISION, Shape
+from persistence.adoption.shapes import SHAPES
 from persistence.adoption.survey import refuse
 from persistence.errors import Unavailable
 from persistence.migration import heads, upgrade

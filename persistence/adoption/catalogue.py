@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from persistence.adoption.connection import Connection
-from persistence.adoption.shapes import FOREIGN_KEY, REVISION, SHAPES, columns_of
+from persistence.adoption.shape import REVISION, columns_of
+from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 
 STATE = "_adoption"
 SHADOW_PREFIX = "_new_"

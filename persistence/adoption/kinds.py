@@ -6,16 +6,8 @@ from collections.abc import Iterator
 from enum import Enum
 
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
-from persistence.adoption.shapes import (
-    ALPHA_PANDAS_REVISION,
-    FOREIGN_KEY,
-    LATER_INDEXES,
-    REWRITABLE,
-    SHAPES,
-    Column,
-    Index,
-    Shape,
-)
+from persistence.adoption.shape import Column, Index, Shape
+from persistence.adoption.shapes import ALPHA_PANDAS_REVISION, FOREIGN_KEY, LATER_INDEXES, REWRITABLE, SHAPES
 
 OLDEST_SERVER = 140_000
 _FILLED = {(FOREIGN_KEY.table, "tradingsymbol"), (FOREIGN_KEY.table, "exchange")}

@@ -8,7 +8,8 @@ from enum import Enum
 
 from persistence.adoption.catalogue import Catalogue, LiveIndex, LiveTable
 from persistence.adoption.kinds import Kind, kind_of, matches, redundant, rewritten
-from persistence.adoption.shapes import FOREIGN_KEY, LATER_INDEXES, REVISION, SHAPES, Column, Shape
+from persistence.adoption.shape import REVISION, Column, Shape
+from persistence.adoption.shapes import FOREIGN_KEY, LATER_INDEXES, SHAPES
 
 
 class Waits(Enum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from persistence.adoption.catalogue import SHADOW_PREFIX, TRIGGER, LiveTable
-from persistence.adoption.shapes import REVISION, Column, Index, Shape
+from persistence.adoption.shape import REVISION, Column, Index, Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 from persistence.adoption.catalogue import STATE, TRIGGER, Catalogue, read_catalogue
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.shadow import Shadow
-from persistence.adoption.shapes import SHAPES, Shape
+from persistence.adoption.shape import Shape
+from persistence.adoption.shapes import SHAPES
 from settings import DatabaseSettings
 
 

@@ -9,7 +9,8 @@ import pytest
 from persistence.adoption.catalogue import Catalogue, LiveColumn, LiveForeignKey, LiveIndex, LiveTable
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
 from persistence.adoption.plan import Action, Step, plan_for
-from persistence.adoption.shapes import FOREIGN_KEY, SHAPES, Shape
+from persistence.adoption.shape import Shape
+from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 
 LINK = LiveForeignKey(FOREIGN_KEY.name, FOREIGN_KEY.definition, valid=True)
 END = [Step(Action.STAMP), Step(Action.UPGRADE)]
