@@ -27,14 +27,8 @@ SHOWN = 20
 
 def upgrade(settings: Settings, wait_s: float = 0.0) -> int:
     """Bring the schema to head; a server that does not answer is tried again for `wait_s`."""
-    with failures():
-        try:
-            with database_url(settings) as url:
-                _migrate_within(url, wait_s)
-        except StateDirectoryInUse as error:
-            raise Failure(
-                f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
-            ) from None
+    with failures(), database_url(settings) as url:
+        _migrate_within(url, wait_s)
     screen().print(f"the schema is at head: {heads()}")
     return OK
 
@@ -138,6 +132,10 @@ def failures() -> Iterator[None]:
     """What goes wrong below, as failures of the command."""
     try:
         yield
+    except StateDirectoryInUse as error:
+        raise Failure(
+            f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
+        ) from None
     except (StateDirectoryError, NotMigrated) as error:
         raise Failure(str(error), MISCONFIGURED) from None
     except (EmbeddedServerError, Unavailable) as error:
