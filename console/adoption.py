@@ -120,7 +120,7 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
         console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
         console.print(_steps(list(steps), patience))
     console.print(
-        f"\nA lock is waited for up to {duration(patience.lock_s)} at a time, and then held up to "
+        f"\nA lock is waited for up to {duration(patience.insistent_lock_s)} at a time, and then held up to "
         f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
         f"again for {duration(patience.total_s)}."
     )

@@ -61,7 +61,7 @@ def adopt(url: str, settings: DatabaseSettings, told: Told, patience: Patience |
         connection.give_lock()
     if plan.steps:
         told(Progress(plan.steps[-1]))
-        upgrade(url, lock_timeout_ms=int(bounds.lock_s * 1000))
+        upgrade(url, lock_timeout_ms=int(bounds.insistent_lock_s * 1000))
         told(Progress(plan.steps[-1], ended=True))
     return plan
 

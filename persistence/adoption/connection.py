@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import psycopg2
@@ -22,6 +23,7 @@ from settings import DatabaseSettings
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 _IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
+_GENTLE_ATTEMPTS = 2
 _LONGEST_PAUSE_S = 5.0
 _HOLDERS = """
     SELECT pid, application_name, state, date_trunc('second', now() - xact_start)
@@ -38,6 +40,8 @@ class Patience:
     lock_s: float = 0.8
     """For a lock, in one attempt: others queue behind that. Less than a second, PostgreSQL's `deadlock_timeout`:
     who deadlocks with us goes on, and we step back."""
+    insistent_lock_s: float = 1.2
+    """From the third attempt on. More than `deadlock_timeout`, after which the server sends an autovacuum away."""
     hold_s: float = 1.0
     """How long a lock may be held, else the transaction is rolled back and tried again."""
     total_s: float = 120.0
@@ -46,7 +50,7 @@ class Patience:
     @property
     def longest_s(self) -> float:
         """How long one statement of a writer waits at the most."""
-        return self.lock_s + self.hold_s
+        return max(self.lock_s, self.insistent_lock_s) + self.hold_s
 
 
 class HeldTooLong(Exception):
@@ -101,11 +105,11 @@ class Connection:
         Raises:
             Conflict: the table was in use for all of that time; the message says by whom.
         """
-        self._again(table, lambda: self._bounded(work, before))
+        self._again(table, lambda attempt: self._bounded(work, before, attempt))
 
     def unhurried(self, table: str, work: Callable[[], None]) -> None:
         """As `locking`, for a statement that makes nobody wait and must not be in a transaction."""
-        self._again(table, lambda: self._waiting(work))
+        self._again(table, lambda _: self._waiting(work))
 
     def take_lock(self) -> None:
         """Keep other migrations out until the connection ends or `give_lock`.
@@ -119,12 +123,13 @@ class Connection:
         """Let other migrations in."""
         self.run("SELECT pg_advisory_unlock(%s)", (KEY,))
 
-    def _bounded(self, work: Callable[[], None], before: Callable[[], None] | None) -> None:
+    def _bounded(self, work: Callable[[], None], before: Callable[[], None] | None, attempt: int) -> None:
         if before is not None:
             before()
+        lock_s = self.patience.lock_s if attempt <= _GENTLE_ATTEMPTS else self.patience.insistent_lock_s
         with self.transaction():
-            self.run(f"SET LOCAL lock_timeout = {int(self.patience.lock_s * 1000)}")
-            self.run(f"SET LOCAL statement_timeout = {int(self.patience.hold_s * 1000)}")
+            self.run(f"SET LOCAL lock_timeout = {int(lock_s * 1000)}")
+            self.run(f"SET LOCAL statement_timeout = {int((lock_s + self.patience.hold_s) * 1000)}")
             work()
 
     def _waiting(self, work: Callable[[], None]) -> None:
@@ -135,12 +140,12 @@ class Connection:
             if not self._raw.closed:
                 self.run("SET lock_timeout = 0")
 
-    def _again(self, table: str, work: Callable[[], None]) -> None:
+    def _again(self, table: str, work: Callable[[int], None]) -> None:
         deadline_s = time.monotonic() + self.patience.total_s
         pause_s = 0.1
-        while True:
+        for attempt in count(1):
             try:
-                work()
+                work(attempt)
             except (*_IN_THE_WAY, HeldTooLong):
                 if time.monotonic() + pause_s > deadline_s:
                     raise Conflict(self._in_use(table)) from None

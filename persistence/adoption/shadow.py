@@ -58,7 +58,8 @@ class Shadow:
         columns = [self._definition(column) for column in self.shape.columns]
         key = f"CONSTRAINT {SHADOW_PREFIX}{self.table}_pkey PRIMARY KEY ({self.shape.key})"
         statements = [
-            f"CREATE TABLE {self.name} ({', '.join([*columns, key])})",
+            # An autovacuum would hold a lock on it when it is to be put in its place.
+            f"CREATE TABLE {self.name} ({', '.join([*columns, key])}) WITH (autovacuum_enabled = false)",
             *(self.index_creation(index) for index in self.shape.indexes if index.unique and not index.constraint),
             f"CREATE TABLE {self.log} (key {self._kind(self.shape.grouped_by)})",
         ]
@@ -84,6 +85,7 @@ class Shadow:
             f"DROP TABLE {self.table}",
             f"DROP FUNCTION {self.function}()",
             f"DROP TABLE {self.log}",
+            f"ALTER TABLE {self.name} RESET (autovacuum_enabled)",
             f"ALTER TABLE {self.name} RENAME TO {self.table}",
             *(f"ALTER INDEX {SHADOW_PREFIX}{index.name} RENAME TO {index.name}" for index in self.shape.indexes),
         ]

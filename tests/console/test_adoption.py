@@ -34,7 +34,7 @@ def test_a_dry_run_shows_rows_locks_and_losses_and_writes_nothing(command: Comma
     assert result.code == 0
     assert "found     L0, Alpha Panda before the critical fixes" in result.out
     assert "trading_sessions, 11 rows" in result.out
-    assert "put the copy in its place     ACCESS EXCLUSIVE     all 1.8s" in result.out
+    assert "put the copy in its place     ACCESS EXCLUSIVE     all 2.2s" in result.out
     assert "trading_sessions: 4 rows that are older duplicates are set aside" in result.out
     assert "instrument_registry: 2 rows without an instrument are set aside" in result.out
     assert "portfolio_snapshots: 2 rows hold NaN or infinite money, and keep it" in result.out
