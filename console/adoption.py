@@ -25,6 +25,7 @@ from persistence.adoption.kinds import Kind
 from persistence.adoption.plan import Action, Plan, Step, Waits
 from persistence.adoption.survey import Count, Foreign, Survey, survey
 from persistence.adoption.undo import undo as give_back
+from persistence.errors import Unavailable
 from persistence.migration import heads
 from persistence.urls import safe_url
 from settings import Settings
@@ -47,7 +48,7 @@ def adopt(settings: Settings, *, yes: bool, dry_run: bool, patience_s: float) ->
         _confirm(yes=yes)
         started = time.monotonic()
         with Bars(found) as bars:
-            plan = take_over(url, settings.database, bars.show, patience)
+            plan = _taken_over(settings, url, bars, patience)
         _print_end(settings, url, plan, time.monotonic() - started)
     return OK
 
@@ -84,6 +85,11 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step has begun."""
+        return bool(self._tasks)
+
     def show(self, report: Report) -> None:
         """Draw what a step reports."""
         step = report.step
@@ -98,6 +104,15 @@ class Bars:
             self._progress.update(task, total=whole, completed=whole)
         elif counts:
             self._progress.advance(task, report.rows)
+
+
+def _taken_over(settings: Settings, url: str, bars: Bars, patience: Patience) -> Plan:
+    try:
+        return take_over(url, settings.database, bars.show, patience)
+    except Unavailable as error:
+        if not bars.begun:
+            raise
+        raise Unavailable(f"{error}; adopt again: it goes on from where it had come to") from None
 
 
 def _surveyed(settings: Settings, url: str) -> Survey:

@@ -96,15 +96,16 @@ def _steps(catalogue: Catalogue, shape: Shape) -> Iterator[Step]:
 
 
 def _index_steps(table: LiveTable, shape: Shape) -> Iterator[Step]:
-    wanted = {index.name: index for index in shape.indexes}
-    for live in table.indexes:
-        if live.name in wanted and matches(table, wanted[live.name]):
-            continue
-        if live.name in wanted or _drops(live, shape):
-            yield Step(Action.DROP_CONSTRAINT if live.constraint else Action.DROP_INDEX, table.name, live.name)
+    """What is covered goes last, so that no moment is without a unique key."""
     for index in shape.indexes:
         if not matches(table, index):
+            if table.index(index.name) is not None:
+                yield Step(Action.DROP_INDEX, table.name, index.name)
             yield Step(Action.CREATE_INDEX, table.name, index.name)
+    wanted = {index.name for index in shape.indexes}
+    for live in table.indexes:
+        if live.name not in wanted and _drops(live, shape):
+            yield Step(Action.DROP_CONSTRAINT if live.constraint else Action.DROP_INDEX, table.name, live.name)
 
 
 def _drops(live: LiveIndex, shape: Shape) -> bool:

@@ -143,6 +143,17 @@ def test_one_that_is_begun_is_not_begun_again() -> None:
             with_indexes("users", LiveIndex("users_username_key", "btree (username)", True, True, "u")),
             [Step(Action.DROP_CONSTRAINT, "users", "users_username_key")],
         ),
+        (
+            with_indexes(
+                "users",
+                LiveIndex("users_username_key", "btree (username)", True, True, "u"),
+                without="ix_users_username",
+            ),
+            [
+                Step(Action.CREATE_INDEX, "users", "ix_users_username"),
+                Step(Action.DROP_CONSTRAINT, "users", "users_username_key"),
+            ],
+        ),
         (with_indexes("users", LiveIndex("mine", "btree (lower(username))", False, True, "")), []),
         (with_indexes("users", LiveIndex("mine", "btree (username) WHERE (id > 5)", False, True, "")), []),
         (with_indexes("trading_sessions", LiveIndex("idx_trading_sessions_updated_at", "any", False, True, "")), []),

@@ -206,6 +206,22 @@ def test_an_index_that_was_left_half_built_is_built_again(empty_url: str) -> Non
     assert rows(empty_url, valid) == [(True,)]
 
 
+def test_unique_constraints_become_the_unique_indexes_of_their_columns(empty_url: str, head_schema: str) -> None:
+    L1.make(empty_url)
+    with connected(empty_url) as connection:
+        for table, column in {
+            "users": "username",
+            "trading_sessions": "user_id",
+            "portfolio_snapshots": "portfolio_id",
+        }.items():
+            connection.exec_driver_sql(f"DROP INDEX ix_{table}_{column}")
+            connection.exec_driver_sql(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD UNIQUE ({column})")
+
+    assert adopted(empty_url) is Kind.L1
+    assert schema_of(empty_url, side_tables=True) == head_schema
+
+
 def test_the_way_back_restores_every_row(empty_url: str) -> None:
     L0.make(empty_url)
     fill(empty_url, L0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,35 @@ def test_a_table_in_use_is_a_matter_of_trying_again(command: Command, old_url: s
     assert command("db", "adopt", "--yes").code == 0
 
 
+def test_a_connection_that_is_lost_is_unavailable_and_told_what_to_do(command: Command, old_url: str) -> None:
+    cut = threading.Event()
+
+    def cut_where_it_waits() -> None:
+        with connected(old_url) as connection:
+            while (
+                not cut.wait(0.01)
+                and not connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND application_name = 'alpha-panda/adopt' AND wait_event_type = 'Lock'"
+                ).all()
+            ):
+                pass
+
+    with connected(old_url) as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM trading_events")
+        cutter = threading.Thread(target=cut_where_it_waits)
+        cutter.start()
+
+        result = command("db", "adopt", "--yes", "--patience", "20")
+
+        cut.set()
+        cutter.join(10)
+    assert result.code == 69
+    assert result.err.count("\n") == 1
+    assert "adopt again: it goes on from where it had come to" in result.err
+
+
 def test_an_unfinished_one_can_be_taken_back(command: Command, old_url: str) -> None:
     with connected(old_url) as reader:
         reader.exec_driver_sql("BEGIN")
@@ -148,7 +178,7 @@ def test_the_embedded_database_is_adopted_as_well(
     assert "upgraded in" in made.out
 
 
-def test_clean_databases_have_nothing_to_tell(
+def test_a_clean_database_has_nothing_to_tell(
     command: Command, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with new_database(postgres_url) as url:
