@@ -5,15 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from persistence.adoption.adoption import Progress, adopt
-from persistence.adoption.plan import Action, Plan, Step
+from persistence.adoption.plan import Action, Step
 from persistence.adoption.survey import survey
 from persistence.adoption.undo import undo
 from persistence.errors import Unavailable
@@ -127,33 +126,38 @@ def test_a_lost_connection_is_told_in_a_line_and_a_repeat_goes_on(
 
 
 def test_of_two_at_once_one_waits(dirty: tuple[str, Books], head_schema: str) -> None:
+    """The other one is a process: Alembic cannot run twice in one."""
     url, before = dirty
-    first_is_at_work, second_waits = threading.Event(), threading.Event()
-    plans: dict[str, Plan] = {}
+    others: list[subprocess.Popen[str]] = []
 
-    def hold(progress: Progress) -> None:
-        if progress.step.action is Action.COPY and not first_is_at_work.is_set():
-            first_is_at_work.set()
-            assert second_waits.wait(10)
+    def let_another_wait(progress: Progress) -> None:
+        if progress.step.action is Action.COPY and not others:
+            others.append(stack.enter_context(adopting(url)))
+            while connections(url) < 2:
+                assert others[0].poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                others[0].wait(0.5)
 
-    def take_over(name: str, told: Callable[[Progress], None]) -> None:
-        plans[name] = adopt(url, SETTINGS, told)
+    with ExitStack() as stack:
+        adopt(url, SETTINGS, let_another_wait)
+        (other,) = others
+        said, complained = other.communicate(timeout=30)
 
-    first = threading.Thread(target=take_over, args=("first", hold))
-    first.start()
-    assert first_is_at_work.wait(20)
-    second = threading.Thread(target=take_over, args=("second", lambda _: None))
-    second.start()
-    second.join(0.5)
-    assert second.is_alive()
-    second_waits.set()
-    for thread in (first, second):
-        thread.join(30)
-
-    assert len(plans["first"].steps) > 10
-    assert {step.action for step in plans["second"].steps} <= {Action.UPGRADE}
+    assert (other.returncode, complained) == (0, "")
+    assert {line.split()[0] for line in said.splitlines()} <= {"UPGRADE"}
     assert faults(before, books_of(url)) == []
     assert schema_of(url) == head_schema
+
+
+def connections(url: str) -> int:
+    """How many adoptions are connected."""
+    with connected(url) as connection:
+        return int(
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'alpha-panda/adopt'"
+            ).scalar_one()
+        )
 
 
 class Interrupted(Exception):
