@@ -28,7 +28,7 @@ from persistence.adoption.undo import undo as give_back
 from persistence.errors import Unavailable
 from persistence.migration import heads
 from persistence.urls import safe_url
-from settings import Settings
+from settings import Settings, program
 
 NOTHING_CHANGED = "nothing was changed"
 
@@ -184,4 +184,4 @@ def _print_end(settings: Settings, url: str, plan: Plan, took_s: float) -> None:
     sides = side_tables(url, settings.database)
     for name, count in sides.items():
         console.print(f"{count} rows were set aside or mended: see {name}", soft_wrap=True)
-    console.print("next: `alpha-panda db verify`")
+    console.print(f"next: `{program()} db verify`")

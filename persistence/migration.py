@@ -25,8 +25,8 @@ from persistence.models import compared, metadata
 from persistence.retry import Budget, retried
 from persistence.translation import translated
 from persistence.urls import normalise_url
+from settings import program
 
-ADOPT = "run `alpha-panda db adopt --dry-run`, which says how it would be taken over"
 _LOCKS = Budget(attempts=20, within_s=120.0, first_pause_s=1.0, of=(Conflict,))
 """An attempt waits up to 5 s for a lock, see `migrations.env`."""
 
@@ -122,9 +122,9 @@ def _refuse(engine: Engine, at: str | None) -> None:
         # Another upgrade may have made them since `at` was read, in the transaction that also wrote its revision.
         if tables and current(engine) is None:
             found = _some(tables)
-            raise NotMigrated(f"the database has tables of unknown age ({found}): {ADOPT}")
+            raise NotMigrated(f"the database has tables of unknown age ({found}): {_adopt()}")
     elif at == "cc6a84f0b6f1":
-        raise NotMigrated(f"the database is Alpha Panda's own, at its revision {at}: {ADOPT}")
+        raise NotMigrated(f"the database is Alpha Panda's own, at its revision {at}: {_adopt()}")
     else:
         refuse_unknown(at)
 
@@ -141,6 +141,10 @@ def refuse_unknown(revision: str) -> None:
             f"the database schema is at {revision}, which this version does not know (it needs {heads()}): "
             "install the version that migrated it, or a newer one"
         )
+
+
+def _adopt() -> str:
+    return f"run `{program()} db adopt --dry-run`, which says how it would be taken over"
 
 
 def _some(names: set[str]) -> str:

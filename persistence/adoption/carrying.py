@@ -19,6 +19,7 @@ from persistence.adoption.connection import Connection, HeldTooLong
 from persistence.adoption.shadow import Shadow
 from persistence.errors import PersistenceError
 from persistence.json_repair import repaired
+from settings import program
 
 FITS = """
     CREATE OR REPLACE FUNCTION pg_temp.fits_jsonb(given json) RETURNS boolean LANGUAGE plpgsql AS
@@ -84,7 +85,7 @@ class Carrier:
             if count:
                 raise PersistenceError(
                     f"{count} rows of the copy of {self._shadow.table} {words}; the table itself is untouched: "
-                    f"report this, and undo with `alpha-panda db adopt --undo`"
+                    f"report this, and undo with `{program()} db adopt --undo`"
                 )
 
     def swap(self, finish: Callable[[], None]) -> None:
