@@ -190,6 +190,9 @@ INSTRUMENTS = Shape(
         _index("idx_instruments_expiry", "expiry"),
         _index("idx_instruments_active", "is_active"),
         _index("idx_instruments_updated", "updated_at"),
+        # Revision 0007 would build these under a lock; it leaves those alone that are there.
+        _index("idx_instruments_symbol_prefix", "upper((tradingsymbol)::text) text_pattern_ops"),
+        _index("idx_instruments_name_prefix", "upper((name)::text) text_pattern_ops"),
     ),
 )
 
