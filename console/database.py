@@ -27,14 +27,8 @@ SHOWN = 20
 
 def upgrade(settings: Settings, wait_s: float = 0.0) -> int:
     """Bring the schema to head; a server that does not answer is tried again for `wait_s`."""
-    with failures():
-        try:
-            with _url(settings) as url:
-                _migrate_within(url, wait_s)
-        except StateDirectoryInUse as error:
-            raise Failure(
-                f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
-            ) from None
+    with failures(), database_url(settings) as url:
+        _migrate_within(url, wait_s)
     screen().print(f"the schema is at head: {heads()}")
     return OK
 
@@ -55,7 +49,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
         raise Failure(f"there is no embedded database in {data} yet; `{program()} run` makes it", MISCONFIGURED)
     with failures():
         try:
-            with _url(settings) as url:
+            with database_url(settings) as url:
                 return act(url)
         except StateDirectoryInUse:
             return act(_daemons_url(settings))
@@ -82,7 +76,7 @@ def opened(settings: Settings) -> Iterator[Database]:
     """
     with failures(), ExitStack() as stack:
         try:
-            url = stack.enter_context(_url(settings))
+            url = stack.enter_context(database_url(settings))
             if settings.database.embedded and settings.database.migrates_at_start:
                 migrate(url)
         except StateDirectoryInUse:
@@ -117,7 +111,7 @@ def _check(url: str, settings: DatabaseSettings) -> int:
 
 
 @contextmanager
-def _url(settings: Settings) -> Iterator[str]:
+def database_url(settings: Settings) -> Iterator[str]:
     """The database's URL while the block runs; an embedded server is started for it."""
     if not settings.database.embedded:
         yield settings.database.postgres_url.get_secret_value()
@@ -138,6 +132,10 @@ def failures() -> Iterator[None]:
     """What goes wrong below, as failures of the command."""
     try:
         yield
+    except StateDirectoryInUse as error:
+        raise Failure(
+            f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
+        ) from None
     except (StateDirectoryError, NotMigrated) as error:
         raise Failure(str(error), MISCONFIGURED) from None
     except (EmbeddedServerError, Unavailable) as error:

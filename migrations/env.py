@@ -14,15 +14,16 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from migrations.lock import migration_lock
 from persistence.errors import PersistenceError
+from persistence.migration_lock import migration_lock
 from persistence.models import compared, metadata
 from persistence.translation import translated
 from persistence.urls import normalise_url
 from settings import SettingsError, load
 
 # Traders queue behind a migration that waits for a lock, so it gives up early; `upgrade` tries again.
-SERVER_OPTIONS = "-c statement_timeout=0 -c lock_timeout=5000 -c timezone=UTC"
+SERVER_OPTIONS = "-c statement_timeout=0 -c lock_timeout={} -c timezone=UTC"
+LOCK_TIMEOUT_MS = 5_000
 
 
 def configured_url() -> str:
@@ -64,7 +65,8 @@ def migrate_locked() -> None:
         with migration_lock(given.engine):
             migrate(given)
         return
-    options = {"options": SERVER_OPTIONS, "application_name": "alpha-panda/migrations"}
+    lock_timeout_ms = context.config.attributes.get("lock_timeout_ms", LOCK_TIMEOUT_MS)
+    options = {"options": SERVER_OPTIONS.format(lock_timeout_ms), "application_name": "alpha-panda/migrations"}
     engine = create_engine(
         normalise_url(configured_url()), poolclass=NullPool, hide_parameters=True, connect_args=options
     )

@@ -25,17 +25,17 @@ from persistence.models import compared, metadata
 from persistence.retry import Budget, retried
 from persistence.translation import translated
 from persistence.urls import normalise_url
+from settings import program
 
-ADOPT = "start with an empty database; this version has no `db adopt` yet that would take it over"
 _LOCKS = Budget(attempts=20, within_s=120.0, first_pause_s=1.0, of=(Conflict,))
 """An attempt waits up to 5 s for a lock, see `migrations.env`."""
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, lock_timeout_ms: int = 5_000) -> None:
     """Bring the database to head, waiting for a migration that is under way. Each revision is one
     transaction.
 
-    A revision that cannot get its locks within 5 s, as traders hold them, steps back and is tried again.
+    A revision that cannot get its locks in that time, as traders hold them, steps back and is tried again.
 
     Raises:
         NotMigrated: it holds tables or a revision that this program did not make; the message says what
@@ -43,8 +43,10 @@ def upgrade(url: str) -> None:
         PersistenceError: it could not be done; what was committed stays, and a repeat goes on from there.
     """
     _refuse_foreign(url)
+    config = configuration(url)
+    config.attributes["lock_timeout_ms"] = lock_timeout_ms
     try:
-        retried(lambda: command.upgrade(configuration(url), "head"), _LOCKS)
+        retried(lambda: command.upgrade(config, "head"), _LOCKS)
     except CommandError as error:
         raise PersistenceError(f"the migration did not run: {error}") from error
 
@@ -114,21 +116,35 @@ def _refuse_foreign(url: str) -> None:
 
 def _refuse(engine: Engine, at: str | None) -> None:
     """Stop at a revision that is not ours, and at tables of ours where nothing says how old they are."""
-    scripts = ScriptDirectory.from_config(configuration())
     if at is None:
         with translated():
             tables = set(inspect(engine).get_table_names()) & set(metadata.tables)
         # Another upgrade may have made them since `at` was read, in the transaction that also wrote its revision.
         if tables and current(engine) is None:
             found = _some(tables)
-            raise NotMigrated(f"the database has tables of unknown age ({found}): {ADOPT}")
+            raise NotMigrated(f"the database has tables of unknown age ({found}): {_adopt()}")
     elif at == "cc6a84f0b6f1":
-        raise NotMigrated(f"the database is Alpha Panda's own, at its revision {at}: {ADOPT}")
-    elif at not in {script.revision for script in scripts.walk_revisions()}:
+        raise NotMigrated(f"the database is Alpha Panda's own, at its revision {at}: {_adopt()}")
+    else:
+        refuse_unknown(at)
+
+
+def refuse_unknown(revision: str) -> None:
+    """Stop at a revision that is none of this version's.
+
+    Raises:
+        NotMigrated: the message says what to install.
+    """
+    scripts = ScriptDirectory.from_config(configuration())
+    if revision not in {script.revision for script in scripts.walk_revisions()}:
         raise NotMigrated(
-            f"the database schema is at {at}, which this version does not know (it needs {heads()}): "
+            f"the database schema is at {revision}, which this version does not know (it needs {heads()}): "
             "install the version that migrated it, or a newer one"
         )
+
+
+def _adopt() -> str:
+    return f"run `{program()} db adopt --dry-run`, which says how it would be taken over"
 
 
 def _some(names: set[str]) -> str:

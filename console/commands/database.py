@@ -72,3 +72,22 @@ def db_revision(
     from console import revision
 
     return revision.run(settings, message, autogenerate=autogenerate)
+
+
+@app.command("adopt")
+def db_adopt(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    patience_s: Annotated[
+        float, typer.Option("--patience", min=1, metavar="SECONDS", help="For a table in use, before giving up.")
+    ] = 120.0,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back an adoption that was not finished.")] = False,
+) -> int:
+    """Take over a database of Alpha Panda's, with its data, while it is written to; repeat it if interrupted."""
+    settings = settings_of(context)
+    from console import adoption
+
+    if undo:
+        return adoption.undo(settings)
+    return adoption.adopt(settings, yes=yes, dry_run=dry_run, patience_s=patience_s)

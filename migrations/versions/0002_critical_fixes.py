@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.json_repair import repaired
+from persistence.json_repair import repaired
 
 revision = "0002"
 down_revision = "0001"

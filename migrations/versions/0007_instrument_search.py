@@ -21,7 +21,7 @@ PREFIXES = {"idx_instruments_symbol_prefix": "tradingsymbol", "idx_instruments_n
 
 def upgrade() -> None:
     for index, column in PREFIXES.items():
-        op.create_index(index, "instruments", [sa.text(f"upper({column}) text_pattern_ops")])
+        op.create_index(index, "instruments", [sa.text(f"upper({column}) text_pattern_ops")], if_not_exists=True)
     op.create_table(
         "instrument_loads",
         sa.Column("id", sa.Integer, primary_key=True),

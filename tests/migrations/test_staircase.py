@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
-from migrations.lock import migration_lock
 from persistence import models
 from persistence.errors import Misconfigured, NotMigrated, Unavailable
 from persistence.migration import configuration, current, differences, heads, upgrade
+from persistence.migration_lock import migration_lock
 from persistence.urls import normalise_url
 from tests.persistence.databases import connected
 

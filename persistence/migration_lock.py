@@ -4,38 +4,49 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from persistence.errors import Unavailable
 
-_KEY = 0x616C7061_6E6461
+KEY = 0x616C7061_6E6461
+WAIT_S = 600.0
 _POLL_S = 0.2
 _log = logging.getLogger("alembic.lock")
 
 
 @contextmanager
-def migration_lock(engine: Engine, wait_s: float = 600) -> Iterator[None]:
+def migration_lock(engine: Engine, wait_s: float = WAIT_S) -> Iterator[None]:
     """Hold the lock on a connection of its own, so that commits between migrations do not drop it.
+
+    Raises:
+        Unavailable: another migration held it for `wait_s` seconds.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+
+        def taken() -> bool:
+            return bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": KEY}).scalar_one())
+
+        await_lock(taken, wait_s)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": KEY})
+
+
+def await_lock(taken: Callable[[], bool], wait_s: float = WAIT_S) -> None:
+    """Call `taken`, which tries to take the lock, until it says so.
 
     It is polled for: a blocking waiter would hold a snapshot and deadlock with CREATE INDEX CONCURRENTLY.
 
     Raises:
         Unavailable: another migration held it for `wait_s` seconds.
     """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        _acquire(connection, time.monotonic() + wait_s)
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
-
-
-def _acquire(connection: Connection, deadline_s: float) -> None:
+    deadline_s = time.monotonic() + wait_s
     told = False
-    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar_one():
+    while not taken():
         if time.monotonic() > deadline_s:
             raise Unavailable("another migration of this database is still running: wait for it, then try again")
         if not told:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrations.json_repair import repaired
+from persistence.json_repair import repaired
 
 
 @pytest.mark.parametrize(

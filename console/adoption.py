@@ -1,0 +1,187 @@
+"""`db adopt`: show what would be done to a database of Alpha Panda's, ask, and do it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import groupby
+from operator import attrgetter
+from types import TracebackType
+from typing import Self
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from console.database import database_url, failures
+from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
+from console.output import duration, screen
+from persistence.adoption.adoption import Progress as Report
+from persistence.adoption.adoption import adopt as take_over
+from persistence.adoption.adoption import side_tables
+from persistence.adoption.connection import Patience
+from persistence.adoption.kinds import Kind
+from persistence.adoption.plan import Action, Plan, Step, Waits
+from persistence.adoption.survey import Count, Foreign, Survey, survey
+from persistence.adoption.undo import undo as give_back
+from persistence.errors import Unavailable
+from persistence.migration import heads
+from persistence.urls import safe_url
+from settings import Settings, program
+
+NOTHING_CHANGED = "nothing was changed"
+
+
+def adopt(settings: Settings, *, yes: bool, dry_run: bool, patience_s: float) -> int:
+    """Print the plan, and follow it once that is confirmed."""
+    with failures(), database_url(settings) as url:
+        found = _surveyed(settings, url)
+        patience = Patience(total_s=patience_s)
+        if not found.plan.steps:
+            screen().print(f"nothing to adopt: the schema is at head, {heads()}")
+            return OK
+        _print_plan(found, url, patience)
+        if dry_run:
+            screen().print(f"a dry run: {NOTHING_CHANGED}")
+            return OK
+        _confirm(yes=yes)
+        started = time.monotonic()
+        with Bars(found) as bars:
+            plan = _taken_over(settings, url, bars, patience)
+        _print_end(settings, url, plan, time.monotonic() - started)
+    return OK
+
+
+def undo(settings: Settings) -> int:
+    """Take back an unfinished adoption, as far as it has not replaced any table."""
+    with failures(), database_url(settings) as url:
+        dropped, replaced = give_back(url, settings.database)
+    console = screen()
+    console.print(
+        f"dropped the unfinished copies of {', '.join(dropped)}" if dropped else "there were no unfinished copies"
+    )
+    if replaced:
+        console.print("some tables are in their new shape already and stay so: adopt again, or restore the backup")
+    return OK
+
+
+class Bars:
+    """A bar for each step that copies rows, and a line for each other one, on standard error."""
+
+    def __init__(self, found: Survey) -> None:
+        console = screen(to_stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._counts = found.counts
+        self._tasks: dict[Step, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a step has begun."""
+        return bool(self._tasks)
+
+    def show(self, report: Report) -> None:
+        """Draw what a step reports."""
+        step = report.step
+        counts = step.action is Action.COPY
+        if step not in self._tasks:
+            total = max(1, self._counts[step.table].rows) if counts and step.table in self._counts else 1
+            self._tasks[step] = self._progress.add_task(escape(f"{step.table} {step.name}".strip()), total=total)
+        task = self._tasks[step]
+        if report.ended:
+            done = self._progress.tasks[task].completed
+            whole = max(1.0, done) if counts else 1.0
+            self._progress.update(task, total=whole, completed=whole)
+        elif counts:
+            self._progress.advance(task, report.rows)
+
+
+def _taken_over(settings: Settings, url: str, bars: Bars, patience: Patience) -> Plan:
+    try:
+        return take_over(url, settings.database, bars.show, patience)
+    except Unavailable as error:
+        if not bars.begun:
+            raise
+        raise Unavailable(f"{error}; adopt again: it goes on from where it had come to") from None
+
+
+def _surveyed(settings: Settings, url: str) -> Survey:
+    try:
+        return survey(url, settings.database)
+    except Foreign as error:
+        for line in error.lines:
+            screen().print(f"differs  {escape(line)}", soft_wrap=True)
+        raise Failure(f"{error}; {NOTHING_CHANGED}", MISCONFIGURED) from None
+
+
+def _print_plan(found: Survey, url: str, patience: Patience) -> None:
+    console = screen()
+    console.print(f"database  {escape(safe_url(url))}", soft_wrap=True)
+    console.print(f"found     {escape(found.plan.kind.value)}")
+    if found.unfinished:
+        console.print("          an adoption that was interrupted goes on from where it had come to")
+    for table, steps in groupby(found.plan.steps, key=attrgetter("table")):
+        console.print()
+        console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
+        console.print(_steps(list(steps), patience))
+    console.print(
+        f"\nA lock is waited for up to {duration(patience.insistent_lock_s)} at a time, and then held up to "
+        f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
+        f"again for {duration(patience.total_s)}."
+    )
+    for name, count in found.losses.items():
+        words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
+        console.print(f"{name}: {count} rows {words} are set aside")
+    if found.odd_money:
+        console.print(f"portfolio_snapshots: {found.odd_money} rows hold NaN or infinite money, and keep it")
+
+
+def _rows(count: Count | None) -> str:
+    if count is None:
+        return "no rows"
+    return f"about {count.rows:,} rows" if count.about else f"{count.rows:,} rows"
+
+
+def _steps(steps: list[Step], patience: Patience) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    for step in steps:
+        table.add_row(f"  {escape(step.name)}", step.action.lock, _waits(step, patience))
+    return table
+
+
+def _waits(step: Step, patience: Patience) -> str:
+    if step.action.waits is Waits.NOBODY:
+        return "nobody waits"
+    return f"{step.action.waits.value} {duration(patience.longest_s)}"
+
+
+def _confirm(*, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure(f"nobody is there to confirm it: give --yes; {NOTHING_CHANGED}", USAGE)
+    if not typer.confirm("Adopt it now? Have a backup first"):
+        raise Failure(NOTHING_CHANGED, FAILED)
+
+
+def _print_end(settings: Settings, url: str, plan: Plan, took_s: float) -> None:
+    console = screen()
+    done = "upgraded" if plan.kind in {Kind.EMPTY, Kind.OURS} else "adopted"
+    console.print(f"{done} in {duration(took_s)}: the schema is at head, {heads()}")
+    sides = side_tables(url, settings.database)
+    for name, count in sides.items():
+        console.print(f"{count} rows were set aside or mended: see {name}", soft_wrap=True)
+    console.print(f"next: `{program()} db verify`")

@@ -1,0 +1,118 @@
+"""Looking at a database without changing it: what it is, what would be done, and how much of it there is."""
+
+# ruff: noqa: S608 - every name in these statements is a constant of `shapes`
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from persistence.adoption.catalogue import Catalogue, read_catalogue
+from persistence.adoption.connection import Connection, Patience, connected
+from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
+from persistence.adoption.plan import Plan, plan_for
+from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
+from persistence.errors import NotMigrated
+from persistence.migration import heads, refuse_unknown
+from settings import DatabaseSettings
+
+COUNTED_TO = 1_000_000
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The rows of a table; `about` where the planner's guess stands for a count."""
+
+    rows: int
+    about: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A database as it is found. `losses` counts by table the rows that would be set aside."""
+
+    plan: Plan
+    counts: dict[str, Count]
+    losses: dict[str, int]
+    odd_money: int
+    """Snapshots whose money is NaN or infinite: they stay as they are."""
+    unfinished: bool
+    """Whether an earlier attempt was interrupted."""
+
+
+class Foreign(NotMigrated):
+    """The database is none of the kinds that can be taken over, or something is in the way: a line for each reason."""
+
+    def __init__(self, message: str, lines: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.lines = lines
+
+
+def survey(url: str, settings: DatabaseSettings) -> Survey:
+    """Look, in one read-only transaction.
+
+    Raises:
+        Foreign: it cannot be taken over.
+        NotMigrated: a newer version of this program has migrated it.
+        PersistenceError: by class, whatever is wrong with the database.
+    """
+    with (
+        connected(url, settings, Patience()) as connection,
+        connection.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+    ):
+        catalogue = read_catalogue(connection)
+        refuse(catalogue)
+        plan = plan_for(catalogue, heads())
+        foreseen = plan.kind not in {Kind.EMPTY, Kind.OURS}
+        return Survey(
+            plan,
+            {table.name: _count(connection, table.name, table.about_rows) for table in catalogue.tables},
+            _losses(connection) if foreseen else {},
+            _odd_money(connection) if foreseen else 0,
+            bool(catalogue.begun_as),
+        )
+
+
+def refuse(catalogue: Catalogue) -> None:
+    """Stop at a database that cannot be taken over.
+
+    Raises:
+        Foreign: it is none of the kinds, or something is in the way.
+        NotMigrated: it is at a revision that this version does not know.
+    """
+    if kind_of(catalogue) is Kind.OURS:
+        refuse_unknown(catalogue.revision)
+    if found := differences(catalogue):
+        raise Foreign(f"this is none of Alpha Panda's databases: {_some(found)}", found)
+    if found := obstacles(catalogue):
+        raise Foreign(f"it cannot be adopted yet: {_some(found)}", found)
+
+
+def _some(lines: tuple[str, ...]) -> str:
+    rest = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + rest
+
+
+def _count(connection: Connection, table: str, about: int) -> Count:
+    if about > COUNTED_TO:
+        return Count(about, about=True)
+    return Count(connection.value(f"SELECT count(*) FROM {table}"))
+
+
+def _losses(connection: Connection) -> dict[str, int]:
+    duplicates = {
+        shape.table: connection.value(f"SELECT count(*) - count(DISTINCT {shape.group}) FROM {shape.table}")
+        for shape in SHAPES
+        if shape.group
+    }
+    orphans = connection.value(
+        f"SELECT count(*) FROM {FOREIGN_KEY.table} AS entry WHERE NOT EXISTS "
+        f"(SELECT FROM {FOREIGN_KEY.target} AS one WHERE one.{FOREIGN_KEY.column} = entry.{FOREIGN_KEY.column})"
+    )
+    return {table: count for table, count in {**duplicates, FOREIGN_KEY.table: orphans}.items() if count}
+
+
+def _odd_money(connection: Connection) -> int:
+    columns = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
+    odd = " OR ".join(f"{column}::text IN ('NaN', 'Infinity', '-Infinity')" for column in columns)
+    return int(connection.value(f"SELECT count(*) FROM portfolio_snapshots WHERE {odd}"))

@@ -1,0 +1,215 @@
+"""An adoption that ends in the middle is simply run again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from persistence.adoption.adoption import Progress, adopt
+from persistence.adoption.plan import Action, Step
+from persistence.adoption.survey import survey
+from persistence.adoption.undo import undo
+from persistence.errors import Unavailable
+from settings import DatabaseSettings
+from tests.adoption.accounts import Books, books_of, faults
+from tests.adoption.adopter import moment
+from tests.adoption.dirt import fill
+from tests.adoption.dumps import schema_of
+from tests.adoption.old_databases import L0, L1
+from tests.persistence.databases import connected, name_of
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = DatabaseSettings()
+MANY = """
+    INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, event_data,
+                                event_timestamp)
+    SELECT 'many-' || n, 'order_filled', 'paper', 's', 1, json_build_object('n', n), '2025-01-01'
+      FROM generate_series(1, 6000) AS n;
+    INSERT INTO trading_sessions (session_id, user_id, is_active, session_data)
+    SELECT 'many-' || n, 'user-' || mod(n, 2500), mod(n, 3) = 0, '{}' FROM generate_series(1, 5000) AS n;
+"""
+
+
+@pytest.fixture
+def dirty(empty_url: str) -> tuple[str, Books]:
+    """An L0 with all its dirt and more rows than a batch holds, and what it holds."""
+    L0.make(empty_url)
+    fill(empty_url, L0)
+    with connected(empty_url) as connection:
+        connection.exec_driver_sql(MANY)
+    return empty_url, books_of(empty_url)
+
+
+@contextmanager
+def adopting(url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that adopts the database."""
+    program = (
+        "import sys; from persistence.adoption.adoption import adopt; from settings import DatabaseSettings\n"
+        "adopt(sys.argv[1], DatabaseSettings(), lambda p: print(p.step.action.name, p.ended, flush=True))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, url], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with process:
+            yield process
+    finally:
+        process.kill()
+
+
+def test_killed_at_the_begin_and_end_of_every_step_and_within(dirty: tuple[str, Books], head_schema: str) -> None:
+    url, before = dirty
+    steps = survey(url, SETTINGS).plan.steps
+
+    argv = [sys.executable, "-m", "tests.adoption.adopter", url]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stderr
+    moments = done.stdout.splitlines()
+    assert moments.pop() == "adopted"
+    for step in steps:
+        assert moment(Progress(step)) in moments
+        assert moment(Progress(step, ended=True)) in moments
+    assert {
+        "COPY trading_events within",
+        "COPY trading_sessions within",
+        "SET_ORPHANS_ASIDE instrument_registry within",
+    } <= {*moments}
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+@pytest.mark.parametrize("delay_s", [0.02, 0.15, 0.4])
+def test_killed_in_the_middle_of_whatever_it_does(dirty: tuple[str, Books], head_schema: str, delay_s: float) -> None:
+    url, before = dirty
+    with adopting(url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(delay_s)
+        process.send_signal(signal.SIGKILL)
+
+    adopt(url, SETTINGS, lambda _: None)
+
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+@pytest.mark.parametrize("action", [Action.COPY, Action.PROVE, Action.SWAP, Action.CREATE_INDEX, Action.STAMP])
+def test_a_lost_connection_is_told_in_a_line_and_a_repeat_goes_on(
+    dirty: tuple[str, Books], head_schema: str, action: Action
+) -> None:
+    url, before = dirty
+
+    def cut(progress: Progress) -> None:
+        if progress.step.action is action and not progress.ended:
+            with connected(url) as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    f"WHERE datname = '{name_of(url)}' AND application_name = 'alpha-panda/adopt'"
+                )
+
+    with pytest.raises(Unavailable) as raised:
+        adopt(url, SETTINGS, cut)
+    assert "\n" not in str(raised.value)
+
+    adopt(url, SETTINGS, lambda _: None)
+
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+def test_of_two_at_once_one_waits(dirty: tuple[str, Books], head_schema: str) -> None:
+    """The other one is a process: Alembic cannot run twice in one."""
+    url, before = dirty
+    others: list[subprocess.Popen[str]] = []
+
+    def let_another_wait(progress: Progress) -> None:
+        if progress.step.action is Action.COPY and not others:
+            others.append(stack.enter_context(adopting(url)))
+            while connections(url) < 2:
+                assert others[0].poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                others[0].wait(0.5)
+
+    with ExitStack() as stack:
+        adopt(url, SETTINGS, let_another_wait)
+        (other,) = others
+        said, complained = other.communicate(timeout=30)
+
+    assert (other.returncode, complained) == (0, "")
+    assert {line.split()[0] for line in said.splitlines()} <= {"UPGRADE"}
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+def connections(url: str) -> int:
+    """How many adoptions are connected."""
+    with connected(url) as connection:
+        return int(
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'alpha-panda/adopt'"
+            ).scalar_one()
+        )
+
+
+class Interrupted(Exception):
+    """Stops an adoption."""
+
+
+def stopped_at(url: str, wanted: Step) -> None:
+    """Adopt up to that step."""
+
+    def stop(progress: Progress) -> None:
+        if progress.step == wanted:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        adopt(url, SETTINGS, stop)
+
+
+def test_an_unfinished_one_is_shown_as_what_it_was_at_first(empty_url: str) -> None:
+    L1.make(empty_url)
+    fill(empty_url, L1)
+    whole = survey(empty_url, SETTINGS)
+    stopped_at(empty_url, Step(Action.COPY, "portfolio_snapshots"))
+
+    found = survey(empty_url, SETTINGS)
+
+    assert (whole.unfinished, found.unfinished) == (False, True)
+    assert found.plan.kind is whole.plan.kind
+    assert set(found.plan.steps) < set(whole.plan.steps)
+
+
+def test_undo_leaves_the_database_as_it_was_before_any_table_was_replaced(empty_url: str) -> None:
+    L1.make(empty_url)
+    fill(empty_url, L1)
+    before, schema = books_of(empty_url), schema_of(empty_url, side_tables=True)
+    with connected(empty_url) as connection:
+        connection.exec_driver_sql("DROP INDEX ix_users_id, ix_instruments_tradingsymbol, ix_instruments_exchange")
+    schema_without_redundant = schema_of(empty_url, side_tables=True)
+    stopped_at(empty_url, Step(Action.SWAP, "strategy_configurations"))
+
+    undone = undo(empty_url, SETTINGS)
+
+    assert undone == (("strategy_configurations",), False)
+    assert schema_of(empty_url, side_tables=True) == schema_without_redundant != schema
+    assert books_of(empty_url) == before
+
+
+def test_undo_says_that_replaced_tables_stay(dirty: tuple[str, Books], head_schema: str) -> None:
+    url, before = dirty
+    stopped_at(url, Step(Action.SWAP, "portfolio_snapshots"))
+
+    assert undo(url, SETTINGS) == (("portfolio_snapshots",), True)
+
+    adopt(url, SETTINGS, lambda _: None)
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema

@@ -1,0 +1,191 @@
+"""`db adopt` as its user meets it: the plan, the question, the end, and the exit codes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from persistence.migration import heads
+from persistence.urls import normalise_url
+from tests.adoption.dirt import fill
+from tests.adoption.dumps import schema_of
+from tests.adoption.old_databases import L0, L1
+from tests.console.conftest import Command
+from tests.persistence.databases import connected, name_of, new_database
+
+
+@pytest.fixture
+def old_url(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A dirty L0, which the settings name."""
+    with new_database(postgres_url) as url:
+        L0.make(url)
+        fill(url, L0)
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
+        yield url
+
+
+def test_a_dry_run_shows_rows_locks_and_losses_and_writes_nothing(command: Command, old_url: str) -> None:
+    before = schema_of(old_url, side_tables=True)
+
+    result = command("db", "adopt", "--dry-run")
+
+    assert result.code == 0
+    assert "found     L0, Alpha Panda before the critical fixes" in result.out
+    assert "trading_sessions, 11 rows" in result.out
+    assert "put the copy in its place     ACCESS EXCLUSIVE     all 2.2s" in result.out
+    assert "trading_sessions: 4 rows that are older duplicates are set aside" in result.out
+    assert "instrument_registry: 2 rows without an instrument are set aside" in result.out
+    assert "portfolio_snapshots: 2 rows hold NaN or infinite money, and keep it" in result.out
+    assert result.out.endswith("a dry run: nothing was changed\n")
+    assert schema_of(old_url, side_tables=True) == before
+
+
+def test_it_is_adopted_when_told_so_and_says_what_was_set_aside(command: Command, old_url: str) -> None:
+    adopted, checked, again = command("db", "adopt", "--yes"), command("db", "check"), command("db", "adopt", "--yes")
+
+    assert adopted.code == 0
+    assert f"the schema is at head, {heads()}" in adopted.out
+    assert "4 rows were set aside or mended: see _dup_trading_sessions_0002" in adopted.out
+    assert "db verify`" in adopted.out
+    assert checked.out.endswith("at head, and as this version makes it\n")
+    assert (again.code, again.out) == (0, f"nothing to adopt: the schema is at head, {heads()}\n")
+
+
+def test_without_anybody_to_confirm_it_nothing_is_done(command: Command, old_url: str) -> None:
+    before = schema_of(old_url, side_tables=True)
+
+    result = command("db", "adopt")
+
+    assert result.code == 64
+    assert "--yes" in result.err
+    assert schema_of(old_url, side_tables=True) == before
+
+
+def test_an_upgrade_of_an_old_database_points_to_it(command: Command, old_url: str) -> None:
+    result = command("db", "upgrade")
+
+    assert result.code == 78
+    assert "db adopt --dry-run`" in result.err
+
+
+def test_one_that_differs_is_refused_in_a_line_with_the_differences_above(command: Command, old_url: str) -> None:
+    with connected(old_url) as connection:
+        connection.exec_driver_sql("ALTER TABLE users ADD COLUMN email text")
+
+    result = command("db", "adopt", "--yes")
+
+    assert result.code == 78
+    assert "differs  the column users.email (text) is not Alpha Panda's" in result.out
+    assert result.err.count("\n") == 1
+    assert "nothing was changed" in result.err
+
+
+def test_what_is_wrong_with_the_server_is_a_line_and_its_exit_code(
+    command: Command, old_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = normalise_url(old_url)
+    urls = {
+        69: "postgresql://u:secret@127.0.0.1:9/d",
+        78: target.set(password="secret").render_as_string(hide_password=False),
+    }
+    for code, url in urls.items():
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
+
+        result = command("db", "adopt", "--yes")
+
+        assert result.code == code
+        assert result.err.count("\n") == 1
+        assert "secret" not in result.err + result.out
+
+
+def test_a_read_only_database_is_unavailable(command: Command, old_url: str) -> None:
+    with connected(old_url) as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name_of(old_url)} SET default_transaction_read_only = on")
+
+    result = command("db", "adopt", "--yes")
+
+    assert result.code == 69
+    assert "read-only" in result.err
+
+
+def test_a_table_in_use_is_a_matter_of_trying_again(command: Command, old_url: str) -> None:
+    with connected(old_url) as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM trading_events")
+
+        result = command("db", "adopt", "--yes", "--patience", "1")
+
+        assert result.code == 75
+        assert "trading_events was in use for 1 s" in result.err
+        assert result.err.count("\n") == 1
+    assert command("db", "adopt", "--yes").code == 0
+
+
+def test_a_connection_that_is_lost_is_unavailable_and_told_what_to_do(command: Command, old_url: str) -> None:
+    cut = threading.Event()
+
+    def cut_where_it_waits() -> None:
+        with connected(old_url) as connection:
+            while (
+                not cut.wait(0.01)
+                and not connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND application_name = 'alpha-panda/adopt' AND wait_event_type = 'Lock'"
+                ).all()
+            ):
+                pass
+
+    with connected(old_url) as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM trading_events")
+        cutter = threading.Thread(target=cut_where_it_waits)
+        cutter.start()
+
+        result = command("db", "adopt", "--yes", "--patience", "20")
+
+        cut.set()
+        cutter.join(10)
+    assert result.code == 69
+    assert result.err.count("\n") == 1
+    assert "adopt again: it goes on from where it had come to" in result.err
+
+
+def test_an_unfinished_one_can_be_taken_back(command: Command, old_url: str) -> None:
+    with connected(old_url) as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM strategy_configurations")
+        command("db", "adopt", "--yes", "--patience", "1")
+
+    seen, undone = command("db", "adopt", "--dry-run"), command("db", "adopt", "--undo")
+
+    assert "an adoption that was interrupted goes on" in seen.out
+    assert undone.code == 0
+    assert "dropped the unfinished copies of strategy_configurations" in undone.out
+
+
+def test_the_embedded_database_is_adopted_as_well(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "own"))
+
+    made = command("db", "adopt", "--yes")
+
+    assert made.code == 0
+    assert "found     empty" in made.out
+    assert "upgraded in" in made.out
+
+
+def test_a_clean_database_has_nothing_to_tell(
+    command: Command, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_database(postgres_url) as url:
+        L1.make(url)
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
+
+        result = command("db", "adopt", "--yes")
+
+    assert result.code == 0
+    assert "set aside" not in result.out
