@@ -43,7 +43,10 @@ _CONSTRAINTS = """
 """
 _INDEXES = """
     SELECT c.relname, own.relname, m.amname, i.indisunique, i.indisvalid AND i.indisready AND i.indislive,
-           ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts) AS n ORDER BY n),
+           ARRAY(SELECT pg_get_indexdef(i.indexrelid, n::int, true)
+                        || CASE WHEN o.opcdefault THEN '' ELSE ' ' || o.opcname END
+                   FROM unnest(i.indclass) WITH ORDINALITY AS u(class, n)
+                   JOIN pg_opclass o ON o.oid = u.class ORDER BY n),
            i.indoption::int[],
            ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true)
                    FROM generate_series(i.indnkeyatts + 1, i.indnatts) AS n ORDER BY n),
@@ -58,6 +61,8 @@ _INDEXES = """
 _KINDS = {"p": Kind.PRIMARY_KEY, "u": Kind.UNIQUE, "f": Kind.FOREIGN_KEY, "c": Kind.CHECK, "x": Kind.CHECK}
 _ACTIONS = {"a": "", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 _DESCENDING, _NULLS_FIRST = 1, 2
+_AS_TEXT = "::text"
+"""The server writes it behind a `varchar` that a function takes as text."""
 
 
 def read_facts(connection: Connection, tables: Iterable[str]) -> list[Fact]:
@@ -121,7 +126,7 @@ def _index_fact(
     included: list[str],
     predicate: str | None,
 ) -> Fact:
-    parts = [key + _order(option) for key, option in zip(keys, options, strict=False)]
+    parts = [key.replace(_AS_TEXT, "") + _order(option) for key, option in zip(keys, options, strict=False)]
     definition = f"{'unique ' if unique else ''}{method} ({', '.join(parts)})"
     definition += f" include ({', '.join(included)})" if included else ""
     definition += f" where {predicate}" if predicate else ""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -136,11 +136,18 @@ def _of_constraint(table: Table, constraint: Constraint) -> Demand:
 def _of_index(table: Table, index: Index) -> Demand:
     name = str(index.name)
     method = index.dialect_options["postgresql"]["using"] or "btree"
-    parts = [part.name if isinstance(part, Column) else str(part) for part in index.expressions]
+    ops = index.dialect_options["postgresql"]["ops"]
+    parts = [_key(part, ops) for part in index.expressions]
     definition = f"{'unique ' if index.unique else ''}{method} {_listed(parts)}"
     create = _sql(CreateIndex(index)).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
     cure = f"DROP INDEX CONCURRENTLY IF EXISTS {name}; {create}"
     return Demand(Fact(table.name, Kind.INDEX, name, definition), cure)
+
+
+def _key(part: Any, ops: Mapping[str, str]) -> str:
+    name = part.name if isinstance(part, Column) else str(part)
+    operators = ops.get(getattr(part, "key", None) or "")
+    return f"{name} {operators}" if operators else name
 
 
 def _is_serial(column: Column[Any]) -> bool:

@@ -48,6 +48,13 @@ RUNTIME_ROWS = {
 }
 
 
+LATER_ROWS = {
+    "instrument_loads": "INSERT INTO instrument_loads (source_file, listed, inserted, changed, deactivated, active, "
+    "total) VALUES ('dump.csv', 1, 1, 0, 0, 1, 1)",
+}
+"""Of a table that came after the runtime's first ones."""
+
+
 def rows(url: str, tables: Iterable[str]) -> Rows:
     return {
         table: [row for (row,) in execute(url, f"SELECT to_jsonb(t) FROM {table} AS t ORDER BY 1")]  # type: ignore[misc]
@@ -80,7 +87,7 @@ def populated_url(empty_url: str) -> str:
 
 
 def test_there_are_rows_for_every_table() -> None:
-    assert OLD_ROWS.keys() | RUNTIME_ROWS.keys() == metadata.tables.keys()
+    assert OLD_ROWS.keys() | RUNTIME_ROWS.keys() | LATER_ROWS.keys() == metadata.tables.keys()
 
 
 def test_rows_are_the_same_at_every_step_up_and_down_and_up_again(populated_url: str) -> None:
@@ -114,7 +121,7 @@ def test_rows_of_the_runtime_are_the_same_down_to_where_their_tables_begin(empty
 
 def test_a_populated_database_at_head_is_proved(populated_url: str) -> None:
     upgrade(populated_url)
-    for statement in RUNTIME_ROWS.values():
+    for statement in (RUNTIME_ROWS | LATER_ROWS).values():
         execute(populated_url, statement)
 
     found = prove(create_engine(normalise_url(populated_url), poolclass=NullPool), timeout_s=30)
