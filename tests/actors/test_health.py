@@ -25,6 +25,7 @@ from persistence.errors import PersistenceError
 from settings import DatabaseSettings, Settings
 from tests.conftest import execute
 from tests.runtime.kit import Grove, Probe, tree, worker
+from tests.system.daemon import eventually
 
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 NATS_UP: dict[str, Any] = {
@@ -257,15 +258,12 @@ class TestTheActor:
 
         with tree(health(Check("settling", look)), probe=Probe()) as grove:
             grove.advance(CHECK_AGAIN_S)
-            grove.settle()
-            assert shown(grove)["settling"]["status"] == "healthy"
+            eventually(lambda: shown(grove)["settling"]["status"] == "healthy")
             grove.advance(CHECK_AGAIN_S)
             grove.settle()
             assert len(looks) == 2
             grove.advance(CHECK_EVERY_S)
-            grove.settle()
-
-        assert len(looks) == 3
+            eventually(lambda: len(looks) == 3)
 
     def test_what_has_nothing_to_ask_yet_is_left_out(self) -> None:
         with tree(health(Check("later", lambda: None), Check("fine", lambda: "ok")), probe=Probe()) as grove:
