@@ -87,7 +87,6 @@ class Database:
         self._pool = pool
         self._reader = pool(settings)
         self._writer = writer
-        self._writer_statement = writer.execution_options(isolation_level="AUTOCOMMIT")
         self._cipher = cipher or TokenCipher(())
         self._longest_s = settings.statement_timeout_ms / 1000 + PATIENCE_S
         self.patience = patience
@@ -135,7 +134,7 @@ class Database:
 
     def writer_statement(self) -> UnitOfWork:
         """As `writer_unit`, but each statement is a transaction of its own: it is committed when it returns."""
-        return UnitOfWork(self._writer_statement, self._cipher)
+        return UnitOfWork(self._writer, self._cipher, autocommit=True)
 
     def cut_overdue(self) -> int:
         """End every wait for a server that should have answered by now, as it is frozen or gone; returns how many.

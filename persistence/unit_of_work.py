@@ -41,8 +41,9 @@ class UnitOfWork:
     instruments: InstrumentRepository
     registry: RegistryRepository
 
-    def __init__(self, engine: Engine, cipher: TokenCipher | None = None) -> None:
+    def __init__(self, engine: Engine, cipher: TokenCipher | None = None, *, autocommit: bool = False) -> None:
         self._engine = engine
+        self._autocommit = autocommit
         self._cipher = cipher or TokenCipher(())
         self._connection: Connection | None = None
 
@@ -50,6 +51,8 @@ class UnitOfWork:
         with translated():
             connection = self._engine.connect()
         self._connection = connection
+        if self._autocommit:
+            self._set_autocommit(True)
         self.inbox = InboxRepository(connection)
         self.outbox = OutboxRepository(connection, self._cipher)
         self.events = EventRepository(connection)
@@ -99,7 +102,17 @@ class UnitOfWork:
         if ours is not None:
             raise ours from error
 
+    def _set_autocommit(self, value: bool) -> None:
+        """Without a word to the server. SQLAlchemy's own option would, on a connection that is lost while it is given
+        back, fail there, and its place in the pool were gone for good.
+        """
+        driver = self.connection.connection.driver_connection
+        if driver is not None and not driver.closed:
+            driver.autocommit = value
+
     def _give_back(self, broken: bool) -> None:
+        if self._autocommit and not broken and not self.connection.invalidated:
+            self._set_autocommit(False)
         connection, self._connection = self.connection, None
         with translated():
             if broken:

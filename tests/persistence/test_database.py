@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -178,6 +179,38 @@ def test_the_writer_has_one_connection_and_a_second_unit_waits_for_it(database_u
     with database.writer_unit(), pytest.raises(Unavailable, match="POOL_TIMEOUT"), database.writer_unit():
         pass
     database.close()
+
+
+@pytest.mark.parametrize("statements", [False, True], ids=["a unit", "statements"])
+def test_a_writer_whose_backend_dies_while_it_works_gets_a_fresh_connection(
+    database_url: str, *, statements: bool
+) -> None:
+    opened = open_database(database_url, DatabaseSettings(pool_timeout_s=0.2), "tests")
+    unit = opened.writer_statement if statements else opened.writer_unit
+    with connected(database_url) as other:
+        with unit() as work:
+            work.ping()
+        for _ in range(2):
+            with contextlib.suppress(Unavailable), unit() as work:
+                pid = work.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            with contextlib.suppress(Unavailable), unit() as work:
+                work.ping()
+
+    with unit() as work:
+        work.ping()
+    opened.close()
+
+
+def test_statements_of_the_writer_are_committed_one_by_one_and_its_units_are_not(database: Database) -> None:
+    insert = text("INSERT INTO users (username, hashed_password) VALUES (:name, 'x')")
+    with database.writer_statement() as work:
+        work.connection.execute(insert, {"name": "kept"})
+    with database.writer_unit() as work:
+        work.connection.execute(insert, {"name": "rolled back"})
+
+    with database.reader() as connection:
+        assert connection.execute(text("SELECT username FROM users")).scalars().all() == ["kept"]
 
 
 def test_a_busy_writer_does_not_stop_readers(database: Database) -> None:
