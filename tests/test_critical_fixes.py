@@ -21,6 +21,7 @@ from persistence import models
 from persistence.database import Database, open_database
 from persistence.errors import NotMigrated, Poison, Unavailable
 from persistence.migration import current, heads, upgrade
+from persistence.records import InstrumentRecord
 from persistence.unit_of_work import UnitOfWork
 from settings import DatabaseSettings
 from tests.architecture_rules import ROOT, project_sources
@@ -37,8 +38,23 @@ WRITES: dict[str, Callable[[UnitOfWork], object]] = {
     "trading_sessions": lambda unit: unit.sessions.upsert([as_row(Session("u"))]),
     "dead_letters": lambda unit: unit.dead_letters.add([Letter()]),
     "broker_leases": lambda unit: unit.leases.acquire("paper", "me", "node", 10),
+    "instrument_registry": lambda unit: unit.registry.subscribe(listed(unit), "me"),
 }
 """A write by each repository, by the table that it goes to."""
+WITHOUT_ROWS = {"instruments", "tokens"}
+"""Repositories that add no rows: one reads the catalogue, one seals anew what others wrote."""
+
+
+def listed(unit: UnitOfWork) -> InstrumentRecord:
+    """An instrument that the catalogue lists from now on."""
+    unit.connection.execute(
+        text(
+            "INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange, is_active) "
+            "VALUES (1, 1, 'INFY', '', 'NSE', true)"
+        )
+    )
+    (found,) = unit.instruments.named("INFY")
+    return found
 
 
 def as_row(session: Session) -> dict[str, object]:
@@ -228,7 +244,7 @@ class TestTransactions:
         assert count(database_url, table) == 1
 
     def test_there_is_a_write_of_every_repository(self) -> None:
-        assert len(WRITES) == len(UnitOfWork.__annotations__)
+        assert len(WRITES) + len(WITHOUT_ROWS) == len(UnitOfWork.__annotations__)
 
     def test_one_commit_is_sent_for_all_of_them(self, database: Database) -> None:
         sent: list[str] = []

@@ -73,6 +73,7 @@ def test_the_endpoints_are_told_and_counted(daemon: Daemon, streams_url: str) ->
         "panda.status",
         "panda.sessions.get",
         "panda.sessions.save",
+        "panda.sessions.use",
     }
     counted = {one["name"]: one for one in stats["endpoints"]}
     assert counted["status"]["num_requests"] == 1
