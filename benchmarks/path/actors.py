@@ -14,6 +14,7 @@ from typing import Any
 from actors.auth import AuthActor
 from actors.database.actor import DatabaseActor
 from actors.messages import SaveSession, StoredSession
+from actors.process import tune_interpreter
 from actors.runtime.cell import Context
 from actors.runtime.child import ChildSpec
 from actors.runtime.directory import Handle
@@ -23,7 +24,6 @@ from benchmarks.rounds import DEADLINE_S
 from benchmarks.trees import running
 from persistence.database import open_database
 from settings import DatabaseSettings
-from supervisor import tune_interpreter
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.process import SERVERS_STOP_S, STOP_DEADLINE_S
 from settings import load
-from supervisor import SERVERS_STOP_S, STOP_DEADLINE_S
 from tests.systemd.image import DOCUMENTED
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
