@@ -15,9 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from console.database import opened
-from console.dlq import printable
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import plain_table, screen, write_json
+from console.output import plain_table, printable, screen, write_json
 from persistence.database import Database
 from persistence.instrument_file.layout import UnusableFile
 from persistence.instrument_file.screening import Screening
