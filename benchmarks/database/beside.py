@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.database import dump
-from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Sample
+from benchmarks.measurement import BenchmarkFailed, Measurement, Options, Sample, Side, Target
 from benchmarks.path.load import Load
 from benchmarks.path.options import of_path
 from benchmarks.path.processes import ROOT, daemon, environment
@@ -16,8 +16,9 @@ from benchmarks.path.servers import execute, servers
 from benchmarks.rounds import quantiles
 
 PER_S = 500
-QUIET_S = 4.0
-SHARES = (0.5, 0.99)
+QUIET_S = 10.0
+BOUNDS = {0.5: None, 0.99: Target(Side.AT_MOST, 1.5, of_ratio=True)}
+"""Of the middle and the slow end, over the same without a load."""
 
 
 def beside(options: Options) -> list[Measurement]:
@@ -38,10 +39,10 @@ def beside(options: Options) -> list[Measurement]:
                 "ms",
                 quantiles(loading, share),
                 quantiles(without, share),
-                None,
+                bound,
                 "without a load",
             )
-            for share in SHARES
+            for share, bound in BOUNDS.items()
         ),
         Measurement("the load meanwhile, start of the command included", "s", Sample(took)),
     ]
