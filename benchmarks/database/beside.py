@@ -17,6 +17,9 @@ from benchmarks.rounds import quantiles
 
 PER_S = 500
 QUIET_S = 10.0
+SETTLING_S = 2.0
+"""After a checkpoint, which every round begins with: the files of its log that a server no longer needs are then used
+again, as they are on one that has been up for a while."""
 BOUNDS = {0.5: None, 0.99: Target(Side.AT_MOST, 1.5, of_ratio=True)}
 """Of the middle and the slow end, over the same without a load."""
 
@@ -27,7 +30,7 @@ def beside(options: Options) -> list[Measurement]:
     with servers(of_path(options)) as used:
         url, path = used.new_database(), dump.write(used.directory / "instruments.csv", count)
         with daemon(used, url), Load(used.nats_url, PER_S) as load:
-            time.sleep(quiet_s)
+            _round(load, url, path, quiet_s)
             rounds = [_round(load, url, path, quiet_s) for _ in range(options.rounds)]
             load.stop()
     loading, without, took = zip(*rounds, strict=True)
@@ -51,6 +54,8 @@ def beside(options: Options) -> list[Measurement]:
 def _round(load: Load, url: str, path: Path, quiet_s: float) -> tuple[list[float], list[float], float]:
     """Latencies with a load, without one, and how long the load took."""
     execute(url, "TRUNCATE instruments CASCADE")
+    execute(url, "CHECKPOINT")
+    time.sleep(SETTLING_S)
     began = time.perf_counter()
     time.sleep(quiet_s)
     loaded = time.perf_counter()
