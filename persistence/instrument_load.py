@@ -37,9 +37,9 @@ LOCK_KEY = 0x63617461
 """Of the advisory lock that lets one load run at a time."""
 PORTION_PAGES = 64
 """Pages of the temporary table that are merged at once: about 3,000 rows."""
-PACED_PAGES = 8
+PACED_PAGES = 4
 """The same while somebody trades: a commit of theirs waits until what came before it in the log is durable."""
-PACED_LINES = 15_000
+PACED_LINES = 10_000
 """Lines that are compared at once while somebody trades."""
 MOST_PORTIONS = 64
 """Of a comparison, as each reads all lines."""

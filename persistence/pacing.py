@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SHARE = 0.2
+SHARE = 0.15
 """Of the time, that is spent working beside who trades."""
 LONGEST_PAUSE_S = 0.5
 """Far below the server's limit on a transaction that is idle, also after a portion that waited for a lock."""
