@@ -14,7 +14,7 @@ from rich.table import Table
 
 from console.failure import FAILED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
-from console.output import WIDE, age_s, duration, plain_table, screen, write_json
+from console.output import WIDE, age_s, duration, plain_table, printable, screen, write_json
 from settings import Settings
 
 SHORT_ID = 8
@@ -106,15 +106,6 @@ def seconds(age: str) -> float:
     if read is None or not math.isfinite(amount := float(read[1])):
         raise Failure(f"--older-than {age}: not an age; write it as 30d, 12h, 90m or 45s", USAGE)
     return amount * _UNIT_S[read[2]]
-
-
-def printable(text: str, kept: str = "") -> str:
-    """The text with what could steer a terminal spelled out; `kept` characters stay."""
-    return "".join(one if one.isprintable() or one in kept else _spelled(one) for one in text)
-
-
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode()
 
 
 def _daemon(settings: Settings) -> OperatorSocket:

@@ -15,9 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from console.database import opened
-from console.dlq import printable
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import plain_table, screen, write_json
+from console.output import plain_table, printable, screen, write_json
 from persistence.database import Database
 from persistence.instrument_file.layout import UnusableFile
 from persistence.instrument_file.screening import Screening
@@ -64,8 +63,9 @@ def summary(loaded: Loaded, screening: Screening, seconds: float) -> list[str]:
     others = ((record.deactivated, "deactivated"), (loaded.duplicates, "duplicate"), (screening.refused, "refused"))
     told = "".join(f", {count} {word}" for count, word in others if count)
     did = f"{record.inserted} new, {record.changed} changed, {unchanged} as before{told}"
+    paused = f" ({loaded.paused_s:.2f} s of them paused, as a daemon trades)" if loaded.paused_s else ""
     return [
-        f"{printable(record.source_file)}: {record.listed} instruments in {seconds:.2f} s: {did}",
+        f"{printable(record.source_file)}: {record.listed} instruments in {seconds:.2f} s{paused}: {did}",
         f"catalogue: {record.active} active of {record.total}",
     ]
 

@@ -38,6 +38,15 @@ def write_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def printable(text: str, kept: str = "") -> str:
+    """The text with what could steer a terminal spelled out; `kept` characters stay."""
+    return "".join(one if one.isprintable() or one in kept else _spelled(one) for one in text)
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 def coloured(state: str, text: str | None = None) -> str:
     """Markup of a state, green where it is good, yellow while it may become so, red else."""
     colour = "green" if state in _GOOD else "yellow" if state in _WAITING else "red"

@@ -10,9 +10,8 @@ from typing import TypeVar
 from rich.markup import escape
 
 from console.database import opened
-from console.dlq import printable
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import plain_table, screen, write_json
+from console.output import plain_table, printable, screen, write_json
 from persistence.errors import Poison
 from persistence.records import InstrumentRecord, SubscriptionRecord
 from persistence.unit_of_work import UnitOfWork

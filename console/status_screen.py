@@ -14,8 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from console.dlq import printable
-from console.output import WIDE, between_s, coloured, duration, money, plain_table, short
+from console.output import WIDE, between_s, coloured, duration, money, plain_table, printable, short
 from settings import program
 
 

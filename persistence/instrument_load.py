@@ -1,36 +1,48 @@
 """Loading a file of instruments into the catalogue: one transaction, set by set, beside a daemon that trades.
 
-The valid lines go by COPY into a temporary table; what is new or differs is found there by one join and merged portion
-by portion in the order of the key. A row that is as it was is not written, not even locked.
+The valid lines go by COPY into a temporary table; what is new or differs is found there by a join, and then merged
+portion by portion in the order of the key. A row that is as it was is not written, not even locked.
+
+While somebody trades, all of it goes in small portions with pauses between them. What happens in temporary tables is
+committed portion by portion, so that only the merge is one long transaction: as long as one that writes is open, the
+server keeps every version of the rows that a daemon updates, and each of its commits has more of them to pass.
 """
 
 # ruff: noqa: S608 - names come from the models, values travel as parameters
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from io import BytesIO
+from typing import cast
 
-import psycopg2
 import psycopg2.extensions
 from sqlalchemy import Connection, create_mock_engine, insert, text
+from sqlalchemy.exc import DBAPIError
 
 from persistence import models
 from persistence.database import UNLIMITED_TRANSACTION, Database
 from persistence.errors import Conflict, PersistenceError
+from persistence.instrument_file.fields import INT32_MAX
 from persistence.instrument_file.screening import Screening
+from persistence.pacing import Pacing
 from persistence.records import InstrumentCounts, LoadRecord
 from persistence.unit_of_work import UnitOfWork
 
-STATEMENT_TIMEOUT_S = 600
-"""Of one statement: COPY waits for a pipe to be written."""
-LOCK_TIMEOUT_S = 10
+LIMITS_S = {"statement_timeout": 600, "idle_in_transaction_session_timeout": 600, "lock_timeout": 10}
+"""Of the session: a statement may be about all of the file, and a pipe be slow to be written."""
 LOCK_KEY = 0x63617461
 """Of the advisory lock that lets one load run at a time."""
 PORTION_PAGES = 64
 """Pages of the temporary table that are merged at once: about 3,000 rows."""
+PACED_PAGES = 4
+"""The same while somebody trades: a commit of theirs waits until what came before it in the log is durable."""
+PACED_LINES = 10_000
+"""Lines that are compared at once while somebody trades."""
+MOST_PORTIONS = 64
+"""Of a comparison, as each reads all lines."""
 LEAST_SHARE = 0.5
 """With `full`, the share of the active instruments that a file must list, unless it is agreed otherwise."""
 SOURCE_CHARACTERS = 255
@@ -63,10 +75,17 @@ class LoadOrder:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did: `duplicates` are rows that a later one of the same file replaced."""
+    """What a load did.
+
+    Args:
+        record: what became of the catalogue.
+        duplicates: rows that a later one of the same file replaced.
+        paused_s: how long it paused, as somebody traded.
+    """
 
     record: LoadRecord
     duplicates: int
+    paused_s: float
 
 
 OnMerged = Callable[[int, int], None]
@@ -81,20 +100,20 @@ def load(database: Database, screening: Screening, order: LoadOrder, on_merged: 
         UnusableFile: it cannot be read to its end.
         PersistenceError: the database's failures, by class.
     """
-    with database.writer_unit() as work:
+    with database.writer_unit() as work, _alone(work.connection):
         catalogue = _Catalogue(work, screening)
-        catalogue.begin()
         catalogue.copy_lines()
         _check_lines(screening, order)
         duplicates = catalogue.find_changes()
         if order.full:
             _check_full(screening, order, catalogue.listed, work.instruments.counts())
+        work.connection.execute(UNLIMITED_TRANSACTION)
         catalogue.merge(on_merged)
         deactivated = catalogue.deactivate_unlisted() if order.full else 0
         work.registry.follow_catalogue()
         record = catalogue.note(deactivated)
         work.commit()
-    return Loaded(record, duplicates)
+    return Loaded(record, duplicates, catalogue.pacing.paused_s)
 
 
 def _check_lines(screening: Screening, order: LoadOrder) -> None:
@@ -121,6 +140,39 @@ def _check_full(screening: Screening, order: LoadOrder, listed: int, before: Ins
         )
 
 
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Let no other load in, and let the session have the limits of one; it is as before afterwards, or gone.
+
+    Raises:
+        AnotherLoad: one is running.
+    """
+    if not connection.execute(text(f"SELECT pg_try_advisory_lock({LOCK_KEY})")).scalar_one():
+        raise AnotherLoad("another load of instruments is running: wait until it has ended")
+    try:
+        for name, seconds in LIMITS_S.items():
+            connection.execute(text(f"SET {name} = '{seconds}s'"))
+        connection.commit()
+        yield
+    finally:
+        _give_up(connection)
+
+
+def _give_up(connection: Connection) -> None:
+    """Temporary tables, limits and lock; with the session where it does not answer."""
+    if connection.invalidated:
+        return
+    try:
+        connection.rollback()
+        connection.execute(text("DISCARD TEMP"))
+        for name in LIMITS_S:
+            connection.execute(text(f"RESET {name}"))
+        connection.execute(text(f"SELECT pg_advisory_unlock({LOCK_KEY})"))
+        connection.commit()
+    except DBAPIError:
+        connection.invalidate()
+
+
 class _Catalogue:
     """The statements of one load, in the order of its methods."""
 
@@ -129,6 +181,7 @@ class _Catalogue:
         self._screening = screening
         self._columns = screening.layout.columns
         self._merged = tuple(dict.fromkeys((*self._columns, "exchange_token")))
+        self.pacing = Pacing(work.leases.any_in_force)
         self.listed = 0
         self._new = 0
         self._changed = 0
@@ -137,63 +190,75 @@ class _Catalogue:
     def _connection(self) -> Connection:
         return self._work.connection
 
-    def begin(self) -> None:
-        """Set the transaction's limits, and let no other load in.
-
-        Raises:
-            AnotherLoad: one is running.
-        """
-        self._connection.execute(UNLIMITED_TRANSACTION)
-        for name, seconds in (("statement_timeout", STATEMENT_TIMEOUT_S), ("lock_timeout", LOCK_TIMEOUT_S)):
-            self._connection.execute(text(f"SET LOCAL {name} = '{seconds}s'"))
-        free = self._connection.execute(text(f"SELECT pg_try_advisory_xact_lock({LOCK_KEY})")).scalar_one()
-        if not free:
-            raise AnotherLoad("another load of instruments is running: wait until it has ended")
+    @contextmanager
+    def _staged(self) -> Iterator[None]:
+        """A portion of what happens in temporary tables: committed at once."""
+        with self.pacing.portion():
+            yield
+            self._connection.commit()
 
     def copy_lines(self) -> None:
-        """Have the server read the valid lines."""
+        """Have the server read the valid lines, block by block."""
         typed = ", ".join(f"{name} {_sql_type(name)}" for name in self._columns)
-        self._connection.execute(text(f"CREATE TEMP TABLE instrument_lines ({typed}) ON COMMIT DROP"))
+        self._connection.execute(text(f"CREATE TEMP TABLE instrument_lines ({typed})"))
         driver = cast("psycopg2.extensions.connection", self._connection.connection.driver_connection)
         copy = f"COPY instrument_lines ({', '.join(self._columns)}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (name))"
-        try:
-            with closing(driver.cursor()) as cursor:
-                cursor.copy_expert(copy, cast("Any", self._screening))
-        except psycopg2.Error:
-            if self._screening.error is not None:  # the driver reports it as one of its own
-                raise self._screening.error from None
-            raise
+        with closing(driver.cursor()) as cursor:
+            while block := self._screening.read():
+                with self._staged():
+                    cursor.copy_expert(copy, BytesIO(block), size=len(block))
 
     def find_changes(self) -> int:
         """Set apart the rows that are new or differ, by token; returns how many lines were duplicates.
 
         Of several lines of one instrument the last counts: the server keeps lines in the order in which they came.
         """
+        for name, columns in (("listed_instruments", ("instrument_token",)), ("instrument_changes", self._merged)):
+            typed = ", ".join(f"{column} {_sql_type(column)}" for column in columns)
+            marked = ", is_new boolean" if name == "instrument_changes" else ""
+            self._connection.execute(text(f"CREATE TEMP TABLE {name} ({typed}{marked})"))
         values = ", ".join(f"{self._value(name)} AS {name}" for name in self._merged)
         new = ", ".join(f"line.{name}" for name in self._columns)
         old = ", ".join(f"known.{name}" for name in self._columns)
-        self._connection.execute(
-            text("""
-                CREATE TEMP TABLE listed_instruments ON COMMIT DROP AS
-                SELECT DISTINCT ON (instrument_token) * FROM instrument_lines ORDER BY instrument_token, ctid DESC
-            """)
-        )
-        self._connection.execute(
-            text(f"""
-                CREATE TEMP TABLE instrument_changes ON COMMIT DROP AS
-                SELECT {values}, known.instrument_token IS NULL AS is_new
-                  FROM listed_instruments AS line LEFT JOIN instruments AS known USING (instrument_token)
-                 WHERE known.instrument_token IS NULL OR known.is_active IS NOT TRUE
-                    OR ({new}) IS DISTINCT FROM ({old})
-                 ORDER BY instrument_token
-            """)
-        )
+        within = "instrument_token BETWEEN CAST(:first AS bigint) AND CAST(:last AS bigint)"
+        statement = text(f"""
+            WITH listed AS MATERIALIZED (
+                SELECT DISTINCT ON (instrument_token) * FROM instrument_lines WHERE {within}
+                 ORDER BY instrument_token, ctid DESC
+            ), noted AS (
+                INSERT INTO listed_instruments SELECT instrument_token FROM listed
+            )
+            INSERT INTO instrument_changes
+            SELECT {values}, known.instrument_token IS NULL AS is_new
+              FROM listed AS line
+              LEFT JOIN (SELECT * FROM instruments WHERE {within}) AS known USING (instrument_token)
+             WHERE known.instrument_token IS NULL OR known.is_active IS NOT TRUE
+                OR ({new}) IS DISTINCT FROM ({old})
+             ORDER BY instrument_token
+        """)
+        for first, last in self._ranges():
+            with self._staged():
+                self._connection.execute(statement, {"first": first, "last": last})
         counts = """
             SELECT (SELECT count(*) FROM listed_instruments), count(*) FILTER (WHERE is_new),
                    count(*) FILTER (WHERE NOT is_new) FROM instrument_changes
         """
-        self.listed, self._new, self._changed = self._connection.execute(text(counts)).one()
+        with self._staged():
+            self.listed, self._new, self._changed = self._connection.execute(text(counts)).one()
         return self._screening.rows - self.listed
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        """Ranges of tokens with about as many lines each: one of all tokens while nobody trades."""
+        portions = min(-(-self._screening.rows // PACED_LINES), MOST_PORTIONS) if self.pacing.trading() else 1
+        shares = [portion / portions for portion in range(1, portions)]
+        cut = text("""
+            SELECT percentile_disc(CAST(:shares AS float8[])) WITHIN GROUP (ORDER BY instrument_token)
+              FROM instrument_lines
+        """)
+        with self._staged():
+            ends = self._connection.execute(cut, {"shares": shares}).scalar_one() if shares else []
+        lasts = [*sorted(set(ends)), INT32_MAX]
+        return list(zip((0, *(last + 1 for last in lasts)), lasts, strict=False))
 
     def _value(self, name: str) -> str:
         """Of a column in the merged row. Kite's instrument tokens hold the exchange's above their last byte."""
@@ -213,10 +278,13 @@ class _Catalogue:
                SET {settings}, is_active = true, source_file = excluded.source_file, updated_at = now()
         """)
         size = "SELECT pg_relation_size('instrument_changes') / CAST(current_setting('block_size') AS integer)"
-        pages, done = self._connection.execute(text(size)).scalar_one(), 0
-        for page in range(0, pages, PORTION_PAGES):
-            portion = {"first": f"({page},0)", "beyond": f"({page + PORTION_PAGES},0)", "source": self._source}
-            done += self._connection.execute(statement, portion).rowcount
+        pages, page, done = self._connection.execute(text(size)).scalar_one(), 0, 0
+        while page < pages:
+            beyond = page + (PACED_PAGES if self.pacing.trading() else PORTION_PAGES)
+            portion = {"first": f"({page},0)", "beyond": f"({beyond},0)", "source": self._source}
+            with self.pacing.portion():
+                done += self._connection.execute(statement, portion).rowcount
+            page = beyond
             on_merged(done, self._new + self._changed)
 
     def deactivate_unlisted(self) -> int:

@@ -38,8 +38,8 @@ COLUMNS = tuple(FIELDS)
 MERGED = tuple(name for name in COLUMNS if name != "instrument_token")
 BATCH = 1_000
 SHARE = 12
-"""The peer that commits each row takes minutes for the whole file, and loads so small a part of it; its table stays
-smaller, which is to its favour."""
+"""The peers that go row by row take minutes for the whole file, and load so small a part of it, into nothing and once
+only; their table stays smaller, which is to their favour."""
 MIB = 1 << 20
 BY_ROW = f"""
     INSERT INTO instruments ({", ".join(COLUMNS)}, is_active)
@@ -71,39 +71,44 @@ Loading = Callable[[str, Path], None]
 def instruments(options: Options) -> list[Measurement]:
     """Rows per second of four ways to load the same file, and the memory of the command."""
     count = options.size(120_000, 2_000)
-    sides = {
-        "ours": _by_command,
-        "by row": partial(_by_row, committing_each=False),
+    few = count // SHARE
+    slow: dict[str, Loading] = {
+        "by row, each committed": partial(_by_row, committing_each=True),
+        "by row, one transaction": partial(_by_row, committing_each=False),
         "values(list)": _by_core,
-        "psql": _by_psql,
     }
     with server() as used, tempfile.TemporaryDirectory(prefix="panda-bench-") as directory:
         url, path = used.new_database(), dump.write(Path(directory) / "instruments.csv", count)
         small = dump.write(Path(directory) / "small.csv", 1)
-        part = dump.write(Path(directory) / "part.csv", count // SHARE)
-        loads = interleave(
+        part = dump.write(Path(directory) / "part.csv", few)
+        ours, psql, *others = interleave(
             options,
-            *(partial(_twice, url, path, side, count) for side in sides.values()),
-            partial(_twice, url, part, partial(_by_row, committing_each=True), count // SHARE),
+            *(partial(_rates, url, path, side, count, 2) for side in (load_by_command, _by_psql)),
+            *(partial(_rates, url, part, side, few, 1) for side in slow.values()),
         )
         peaks = interleave(options, partial(_peak_mib, url, path), partial(_peak_mib, url, small))
-    first, again = ([Sample(tuple(rates[pass_] for rates in side)) for side in loads] for pass_ in (0, 1))
-    bounds = {4: 20.0, 1: None, 2: 15.0, 3: 0.6}
-    names = [*sides, "by row, each committed"]
+    first, again = (Sample(tuple(rates[pass_] for rates in ours)) for pass_ in (0, 1))
+    bounds = dict(zip([*slow, "psql"], (20.0, 20.0, 15.0, 0.6), strict=True))
+    peers = {
+        name: Sample(tuple(rates[0] for rates in rounds)) for name, rounds in zip(bounds, (*others, psql), strict=True)
+    }
     what = f"{count:,} instruments from CSV"
     return [
         *(
             Measurement(
-                f"{what}, beside {names[peer]}", "rows/s", first[0], first[peer],
-                None if bound is None else Target(Side.AT_LEAST, bound, of_ratio=True), names[peer],
+                f"{what}, beside {name}", "rows/s", first, peers[name],
+                Target(Side.AT_LEAST, bound, of_ratio=True), name,
             )
-            for peer, bound in bounds.items()
+            for name, bound in bounds.items()
         ),
         Measurement(
-            "the same file once more", "rows/s", again[0], first[0],
+            "the same file once more", "rows/s", again, first,
             Target(Side.AT_LEAST, 1.0, of_ratio=True), "our first load",
         ),
-        Measurement("the same file once more, beside psql", "rows/s", again[0], again[3], None, names[3]),
+        Measurement(
+            "the same file once more, beside psql", "rows/s", again,
+            Sample(tuple(rates[1] for rates in psql)), None, "psql",
+        ),
         Measurement(
             "memory of `instruments load` at its peak", "MiB", Sample(peaks[0]), Sample(peaks[1]),
             Target(Side.UNDER, 100.0), "the same of one row",
@@ -111,16 +116,16 @@ def instruments(options: Options) -> list[Measurement]:
     ]  # fmt: skip
 
 
-def _twice(url: str, path: Path, side: Loading, count: int) -> tuple[float, float]:
-    """Rows per second of a load into nothing, and of a second one."""
+def _rates(url: str, path: Path, side: Loading, count: int, times: int) -> list[float]:
+    """Rows per second of a load into nothing, and of more of the same."""
     execute(url, "TRUNCATE instruments CASCADE")
-    rates = (count / seconds(lambda: side(url, path)), count / seconds(lambda: side(url, path)))
+    rates = [count / seconds(lambda: side(url, path)) for _ in range(times)]
     if fetch(url, "SELECT count(*) FROM instruments WHERE is_active") != count:
         raise BenchmarkFailed("not every instrument was loaded")
     return rates
 
 
-def _by_command(url: str, path: Path) -> None:
+def load_by_command(url: str, path: Path) -> None:
     """What the command does, but for the start of the interpreter, which the peers do not have."""
     with (
         closing(open_database(url, DatabaseSettings(), "bench")) as database,

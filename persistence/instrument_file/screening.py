@@ -1,4 +1,4 @@
-"""The valid lines of a file as a stream that COPY reads, while the others are noted with their reasons.
+"""The valid lines of a file as blocks for COPY, while the others are noted with their reasons.
 
 A pattern proves whole runs of lines at once, and they go to the server as they are; only a line that it does not match
 is read value by value.
@@ -25,7 +25,7 @@ class Refusal:
 
 
 class Screening:
-    """One pass over a file; `read` is what COPY calls, and `on_progress` is called with the position after each block.
+    """One pass over a file, block by block; `on_progress` is called with the position after each.
 
     Raises:
         UnusableFile: from the constructor, and from `read`: nothing of the file can be used.
@@ -43,8 +43,6 @@ class Screening:
         """Of refused rows, at most `TOKENS_KEPT`."""
         self.unknown = 0
         """Refused rows that do not tell their instrument, or are too many to remember."""
-        self.error: BaseException | None = None
-        """What ended `read`, for whom it reaches only as another error."""
         self.layout, self._begun = self._begin()
 
     @property
@@ -52,15 +50,8 @@ class Screening:
         """What the file is called."""
         return self._source.name
 
-    def read(self, _size: int = -1) -> bytes:
-        """The next valid lines, empty at the end; as many as come at once, whatever the size asked for."""
-        try:
-            return self._next()
-        except BaseException as error:
-            self.error = error
-            raise
-
-    def _next(self) -> bytes:
+    def read(self) -> bytes:
+        """The next valid lines, empty at the end; as many as come at once."""
         while True:
             block, self._begun = self._begun or next(self._blocks, b""), b""
             if not block:

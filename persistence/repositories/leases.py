@@ -25,6 +25,7 @@ _HOLDER = text("""
     SELECT broker, owner, epoch, expires_at FROM broker_leases
     WHERE broker = :broker AND expires_at > clock_timestamp()
 """)
+_ANY = text("SELECT EXISTS (SELECT FROM broker_leases WHERE expires_at > clock_timestamp())")
 _RENEW = text("""
     UPDATE broker_leases SET expires_at = clock_timestamp() + :ttl_s * interval '1 second'
     WHERE broker = :broker AND owner = :owner AND epoch = :epoch AND expires_at > clock_timestamp()
@@ -62,6 +63,10 @@ class LeaseRepository:
         """The lease in force, or None."""
         held = self._connection.execute(_HOLDER, {"broker": broker}).one_or_none()
         return LeaseRecord(*held) if held else None
+
+    def any_in_force(self) -> bool:
+        """Whether anybody may act for any broker."""
+        return bool(self._connection.execute(_ANY).scalar_one())
 
     def renew(self, broker: str, owner: str, epoch: int, ttl_s: float) -> bool:
         """Prolong the lease to `ttl_s` seconds from now; false when it is lost."""

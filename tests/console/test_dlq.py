@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.dlq import printable, seconds
+from console.dlq import seconds
 from console.failure import Failure
 from tests.console.conftest import Command
 from tests.system.daemon import Daemon, eventually
@@ -181,8 +181,3 @@ def test_an_age_is_read(age: str, expected: float) -> None:
 def test_what_is_no_age_is_refused(age: str) -> None:
     with pytest.raises(Failure, match="30d"):
         seconds(age)
-
-
-def test_what_could_steer_a_terminal_is_spelled_out() -> None:
-    assert printable("a\x1b[2Jb\u202e\n\tü") == "a\\x1b[2Jb\\u202e\\n\\tü"
-    assert printable("a\n\tb\r", kept="\n\t") == "a\n\tb\\r"

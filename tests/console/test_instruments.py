@@ -63,6 +63,16 @@ def test_a_file_is_loaded_counted_and_searched(command: Command, own_database: s
     assert found.out.splitlines()[1].split() == ["408065", "INFY", "NSE", "EQ", "-", "-", "1", "INFOSYS"]
 
 
+def test_a_load_beside_a_lease_tells_how_long_it_paused(command: Command, own_database: str, file: Path) -> None:
+    lease = "INSERT INTO broker_leases VALUES ('paper', 'somebody:1', 1, clock_timestamp() + interval '1 hour')"
+    execute(own_database, lease)
+
+    loaded = command("instruments", "load", file)
+
+    assert loaded.code == 0
+    assert " s of them paused, as a daemon trades): 3 new, 0 changed, 0 as before\n" in loaded.out
+
+
 def test_standard_input_is_loaded_plain_and_packed(command: Command, own_database: str) -> None:
     plain = command("instruments", "load", given=dump(INFY))
     packed = command("instruments", "load", given=gzip.compress(dump(OPTION)))

@@ -1,10 +1,10 @@
-"""Figures in few characters."""
+"""Figures in few characters, and text that is safe to show."""
 
 from __future__ import annotations
 
 import pytest
 
-from console.output import duration, money, short
+from console.output import duration, money, printable, short
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_a_count_is_short(count: int, text: str) -> None:
 @pytest.mark.parametrize(("amount", "text"), [("-1234.567", "-1,234.57"), (0, "0.00"), (None, "?")])
 def test_money_has_two_places(amount: object, text: str) -> None:
     assert money(amount) == text
+
+
+def test_what_could_steer_a_terminal_is_spelled_out() -> None:
+    assert printable("a\x1b[2Jb\u202e\n\tü") == "a\\x1b[2Jb\\u202e\\n\\tü"
+    assert printable("a\n\tb\r", kept="\n\t") == "a\n\tb\\r"

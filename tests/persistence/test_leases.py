@@ -92,6 +92,19 @@ def test_a_released_lease_is_free_and_keeps_counting(database: Database) -> None
     assert taken.epoch == 2
 
 
+def test_somebody_trades_while_any_lease_is_in_force(database: Database, database_url: str) -> None:
+    def traded() -> bool:
+        with database.read_unit() as unit:
+            return unit.leases.any_in_force()
+
+    before = traded()
+    acquire(database, "one:a")
+    held = traded()
+    expire(database_url)
+
+    assert (before, held, traded()) == (False, True, False)
+
+
 def test_the_fence_names_the_brokers_still_ours(database: Database) -> None:
     acquire(database, "one:a", "paper")
     acquire(database, "one:a", "zerodha")
