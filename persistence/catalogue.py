@@ -13,7 +13,7 @@ _TABLES = """
     SELECT relname, CASE WHEN relkind NOT IN ('r', 'p') THEN 'no table' WHEN relpersistence = 'u' THEN 'unlogged'
                          WHEN relpersistence = 't' THEN 'temporary' ELSE 'permanent' END
       FROM pg_class
-     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+     WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
        AND relname = ANY (:tables)
 """
 _COLUMNS = """
@@ -25,7 +25,8 @@ _COLUMNS = """
       FROM pg_attribute a
       JOIN pg_class c ON c.oid = a.attrelid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relname = ANY (:tables)
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
+       AND c.relkind IN ('r', 'p') AND c.relname = ANY (:tables)
        AND a.attnum > 0 AND NOT a.attisdropped
 """
 _CONSTRAINTS = """
@@ -38,7 +39,7 @@ _CONSTRAINTS = """
       FROM pg_constraint k
       JOIN pg_class c ON c.oid = k.conrelid
       LEFT JOIN pg_class there ON there.oid = k.confrelid
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (:tables)
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (:tables)
        AND k.contype IN ('p', 'u', 'f', 'c', 'x')
 """
 _INDEXES = """
@@ -55,7 +56,7 @@ _INDEXES = """
       JOIN pg_class c ON c.oid = i.indrelid
       JOIN pg_class own ON own.oid = i.indexrelid
       JOIN pg_am m ON m.oid = own.relam
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (:tables)
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (:tables)
        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
 """
 _KINDS = {"p": Kind.PRIMARY_KEY, "u": Kind.UNIQUE, "f": Kind.FOREIGN_KEY, "c": Kind.CHECK, "x": Kind.CHECK}

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
 
-from persistence.adoption.catalogue import STATE
+from persistence.adoption.catalogue import STATE, read_table
 from persistence.adoption.connection import Connection, HeldTooLong
 from persistence.adoption.shadow import Shadow
 from persistence.errors import PersistenceError
@@ -100,6 +101,7 @@ class Carrier:
         connection, shadow = self._connection, self._shadow
         connection.run(f"LOCK TABLE {shadow.table} IN ACCESS EXCLUSIVE MODE")
         started = time.monotonic()
+        self._refuse_changes_of_shape()
         while self._take_changes(_LARGEST_IN_SWAP):
             self._hold_no_longer_than(connection.patience.hold_s / 2, started)
         grants = [row[0] for row in connection.rows(_GRANTS, {"table": shadow.table})]
@@ -107,6 +109,23 @@ class Carrier:
             connection.run(statement)
         finish()
         self._hold_no_longer_than(connection.patience.hold_s, started)
+
+    def _refuse_changes_of_shape(self) -> None:
+        """What somebody has made on the table since it was looked at would be gone with it.
+
+        Raises:
+            PersistenceError: there is something.
+        """
+        planned = self._shadow.live
+        found = read_table(self._connection, planned.name)
+        if found is None or replace(found, about_rows=planned.about_rows) == planned:
+            return
+        parts = ("columns", "indexes", "foreign_keys", "checks", "dependents", "owner")
+        changed = ", ".join(part.replace("_", " ") for part in parts if getattr(found, part) != getattr(planned, part))
+        raise PersistenceError(
+            f"the table {planned.name} was changed while it was copied ({changed}), and is untouched: undo with "
+            f"`{program()} db adopt --undo`, and adopt anew"
+        )
 
     @staticmethod
     def _hold_no_longer_than(limit_s: float, started: float) -> None:

@@ -13,19 +13,21 @@ STATE = "_adoption"
 SHADOW_PREFIX = "_new_"
 TRIGGER = "_adoption"
 
-_RELATIONS = "SELECT relname, relkind::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+_RELATIONS = (
+    "SELECT relname, relkind::text FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace"
+)
 _TABLES = """
     SELECT relname, relkind::text, reltuples::bigint, pg_has_role(relowner, 'USAGE'), relowner::regrole::text,
            ARRAY(SELECT conname::text FROM pg_constraint WHERE conrelid = c.oid AND contype IN ('c', 'x') ORDER BY 1)
       FROM pg_class c
-     WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (%s) AND relkind <> 'i'
+     WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (%s) AND relkind <> 'i'
 """
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
            COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), a.attidentity <> '' OR a.attgenerated <> ''
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (%s)
        AND a.attnum > 0 AND NOT a.attisdropped
      ORDER BY a.attnum
 """
@@ -34,31 +36,31 @@ _INDEXES = """
            i.indisvalid AND i.indisready, COALESCE((SELECT contype::text FROM pg_constraint
                                                      WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x')), '')
       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class own ON own.oid = i.indexrelid
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (%s)
      ORDER BY own.relname
 """
 _FOREIGN_KEYS = """
     SELECT c.relname, conname, replace(pg_get_constraintdef(k.oid), ' NOT VALID', ''), convalidated
       FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid
-     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s) AND contype = 'f'
+     WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (%s) AND contype = 'f'
 """
 # What others have made upon a table: it would be lost with the table, or keep it from being dropped.
 _DEPENDENTS = """
     WITH ours AS (
-        SELECT oid, relname, reltype FROM pg_class
-         WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (%(tables)s)
+        SELECT c.oid, relname, reltype, typarray FROM pg_class c JOIN pg_type t ON t.oid = reltype
+         WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (%(tables)s)
     )
     SELECT relname, pg_describe_object(classid, objid, 0) FROM ours
       JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = ours.oid)
-                     OR (refclassid = 'pg_type'::regclass AND refobjid = ours.reltype)
+                     OR (refclassid = 'pg_type'::regclass AND refobjid IN (ours.reltype, ours.typarray))
      WHERE deptype = 'n' AND NOT (classid = 'pg_constraint'::regclass
                                   AND EXISTS (SELECT FROM pg_constraint WHERE oid = objid AND conrelid = ours.oid))
     UNION SELECT relname, 'trigger ' || tgname FROM ours JOIN pg_trigger ON tgrelid = ours.oid
      WHERE NOT tgisinternal AND tgname NOT IN (%(trigger)s, %(trigger)s || '_all')
     UNION SELECT relname, 'policy ' || polname FROM ours JOIN pg_policy ON polrelid = ours.oid
-    UNION SELECT relname, 'row security' FROM ours JOIN pg_class USING (oid, relname) WHERE relrowsecurity
+    UNION SELECT ours.relname, 'row security' FROM ours JOIN pg_class USING (oid) WHERE relrowsecurity
     UNION SELECT relname, 'publication ' || pubname FROM ours
-      JOIN pg_publication_rel ON prrelid = ours.oid JOIN pg_publication p ON p.oid = prpubid
+      JOIN pg_publication_tables ON schemaname = current_schema() AND tablename = relname
     UNION SELECT relname, 'inheritance' FROM ours JOIN pg_inherits ON ours.oid IN (inhrelid, inhparent)
     UNION SELECT relname, 'statistics ' || stxname FROM ours JOIN pg_statistic_ext ON stxrelid = ours.oid
     ORDER BY 1, 2
@@ -137,6 +139,7 @@ class Catalogue:
     revision: str
     revision_table: bool
     may_create: bool
+    may_make_temporary: bool
     read_only: bool
     encoding: str
     relations: frozenset[str]
@@ -166,9 +169,10 @@ def read_catalogue(connection: Connection) -> Catalogue:
     revision_table = relations.get("alembic_version") == "r"
     revisions = connection.rows("SELECT version_num FROM alembic_version ORDER BY 1") if revision_table else []
     begun = connection.rows(f"SELECT key FROM {STATE} WHERE step = 'kind'") if STATE in relations else []  # noqa: S608
-    version, schema, may_create, read_only, encoding = connection.rows(
+    version, schema, may_create, may_make_temporary, read_only, encoding = connection.rows(
         "SELECT current_setting('server_version_num')::int, quote_ident(current_schema()), "
         "COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), "
+        "has_database_privilege(current_database(), 'TEMP'), "
         "current_setting('default_transaction_read_only') = 'on' OR pg_is_in_recovery(), "
         "current_setting('server_encoding')"
     )[0]
@@ -178,6 +182,7 @@ def read_catalogue(connection: Connection) -> Catalogue:
         revision=", ".join(row[0] for row in revisions),
         revision_table=revision_table,
         may_create=may_create,
+        may_make_temporary=may_make_temporary,
         read_only=read_only,
         encoding=encoding,
         relations=frozenset(relations),
@@ -185,6 +190,11 @@ def read_catalogue(connection: Connection) -> Catalogue:
         begun_as=begun[0][0] if begun else "",
         shadows=frozenset(name for name in names if SHADOW_PREFIX + name in relations),
     )
+
+
+def read_table(connection: Connection, name: str) -> LiveTable | None:
+    """One of the tables, as it is now."""
+    return next(iter(_tables(connection, [name])), None)
 
 
 def _tables(connection: Connection, names: list[str]) -> tuple[LiveTable, ...]:

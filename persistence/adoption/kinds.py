@@ -155,6 +155,8 @@ def _obstacles(catalogue: Catalogue, kind: Kind) -> Iterator[str]:
         yield f"this user may not create tables in the schema {catalogue.schema}: GRANT CREATE, or use its owner"
     if kind is Kind.EMPTY:
         return
+    if not catalogue.may_make_temporary:
+        yield "this user may not make temporary objects: GRANT TEMPORARY ON DATABASE, or use its owner"
     if catalogue.encoding != "UTF8":
         yield f"the database's encoding is {catalogue.encoding}, which cannot hold every JSON: restore it as UTF8"
     for table in catalogue.tables:

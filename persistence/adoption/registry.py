@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from persistence.adoption.connection import Connection
+from persistence.adoption.shadow import privacy
 from persistence.adoption.shapes import FOREIGN_KEY
 
 _BATCH = 5_000
@@ -28,6 +29,7 @@ def link(connection: Connection) -> None:
         lambda: _run(
             connection,
             f"CREATE TABLE IF NOT EXISTS {_SIDE} (LIKE {_TABLE})",
+            privacy(_SIDE),
             f"ALTER TABLE {_TABLE} DROP CONSTRAINT IF EXISTS {FOREIGN_KEY.name}, "
             f"ADD CONSTRAINT {FOREIGN_KEY.name} {FOREIGN_KEY.definition} NOT VALID",
         ),
@@ -36,7 +38,8 @@ def link(connection: Connection) -> None:
 
 def set_orphans_aside(connection: Connection, moved: Callable[[int], None]) -> None:
     """Move rows whose instrument is gone to the side table, a batch at a time."""
-    connection.run(f"CREATE TABLE IF NOT EXISTS {_SIDE} (LIKE {_TABLE})")
+    with connection.transaction():
+        _run(connection, f"CREATE TABLE IF NOT EXISTS {_SIDE} (LIKE {_TABLE})", privacy(_SIDE))
     while count := connection.run(
         f"WITH gone AS (DELETE FROM {_TABLE} WHERE id IN ({_ORPHANS} ORDER BY id LIMIT {_BATCH}) RETURNING *) "
         f"INSERT INTO {_SIDE} SELECT * FROM gone"

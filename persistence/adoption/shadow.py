@@ -10,6 +10,18 @@ from persistence.adoption.catalogue import SHADOW_PREFIX, TRIGGER, LiveTable
 from persistence.adoption.shape import REVISION, Column, Index, Shape
 
 
+def privacy(table: str) -> str:
+    """What takes a new table away from whom the database's default privileges have given it to."""
+    return f"""
+        DO $$ DECLARE other text; BEGIN
+            FOR other IN
+                SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+                  FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = '{table}'::regclass AND grantee <> relowner
+            LOOP EXECUTE 'REVOKE ALL ON TABLE {table} FROM ' || other; END LOOP;
+        END $$
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Shadow:
     """The shadow of one table, beside which the table lives on until the swap."""
@@ -70,6 +82,9 @@ class Shadow:
             statements.append(
                 f"CREATE TABLE {self.repairs(column)} (key {kind} PRIMARY KEY, original json, repaired json)"
             )
+        repairs = [self.repairs(column) for column in self.documents]
+        made = [self.name, self.log, *([self.shape.duplicates] if self.shape.duplicates else []), *repairs]
+        statements += [privacy(table) for table in made]
         return [*statements, f"ALTER TABLE {self.name} OWNER TO {self.live.owner}", *self._trigger()]
 
     def index_creation(self, index: Index) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import partial
 
 INT32_MAX = 2**31 - 1
@@ -20,6 +20,7 @@ SHOWN = 40
 """Characters of a wrong value that a reason repeats."""
 _CENT_OF_CENT = Decimal("0.0001")
 _EXACT = Context(prec=60)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 _INT = rb"(?:1\d{9}|[1-9]\d{0,8}|0)"
@@ -52,17 +53,16 @@ def _amount(text: str, name: str, digits: int, *, negative: bool = False, rounde
     """A number with at most four decimals and `digits` digits before them, or nothing."""
     if not text:
         return ""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{name} {shown(text)} is no number") from None
-    if not value.is_finite():
+    if not _NUMBER.fullmatch(text):
         raise ValueError(f"{name} {shown(text)} is no number")
+    value = Decimal(text)
     if value < 0 and not negative:
         raise ValueError(f"{name} {shown(text)} is negative")
     if value.adjusted() >= digits:
         raise ValueError(f"{name} {shown(text)} is too large (at most {digits} digits before the point)")
     stored = value.quantize(_CENT_OF_CENT, ROUND_HALF_EVEN, _EXACT)
+    if stored.adjusted() >= digits:
+        raise ValueError(f"{name} {shown(text)} is too large once it is rounded to 4 decimals")
     if stored != value and not rounded:
         raise ValueError(f"{name} {shown(text)} has more than 4 decimals")
     return f"{stored:f}"

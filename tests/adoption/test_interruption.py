@@ -15,7 +15,7 @@ from persistence.adoption.adoption import Progress, adopt
 from persistence.adoption.plan import Action, Step
 from persistence.adoption.survey import survey
 from persistence.adoption.undo import undo
-from persistence.errors import Unavailable
+from persistence.errors import PersistenceError, Unavailable
 from settings import DatabaseSettings
 from tests.adoption.accounts import Books, books_of, faults
 from tests.adoption.adopter import moment
@@ -176,6 +176,32 @@ def stopped_at(url: str, wanted: Step) -> None:
 
     with pytest.raises(Interrupted):
         adopt(url, SETTINGS, stop)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE trading_events ADD COLUMN note text DEFAULT 'precious'",
+        "CREATE INDEX mine ON trading_events (event_type, id)",
+        "ALTER TABLE trading_events ENABLE ROW LEVEL SECURITY",
+    ],
+)
+def test_what_somebody_makes_on_a_table_while_it_is_copied_is_not_lost(dirty: tuple[str, Books], change: str) -> None:
+    url, _ = dirty
+    count = "SELECT count(*) FROM trading_events"
+    with connected(url) as connection:
+        before = connection.exec_driver_sql(count).scalar_one()
+
+    def meddle(progress: Progress) -> None:
+        if progress.step == Step(Action.INDEX, "trading_events") and progress.ended:
+            with connected(url) as connection:
+                connection.exec_driver_sql(change)
+
+    with pytest.raises(PersistenceError, match="trading_events was changed while it was copied"):
+        adopt(url, SETTINGS, meddle)
+
+    with connected(url) as connection:
+        assert connection.exec_driver_sql(count).scalar_one() == before
 
 
 def test_an_unfinished_one_is_shown_as_what_it_was_at_first(empty_url: str) -> None:

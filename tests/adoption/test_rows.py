@@ -22,6 +22,8 @@ from tests.persistence.databases import connected
 
 SETTINGS = DatabaseSettings()
 
+TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+
 
 def adopted(url: str) -> Kind:
     return adopt(url, SETTINGS, lambda _: None).kind
@@ -148,6 +150,28 @@ def test_ids_go_on_from_where_they_were(empty_url: str) -> None:
     with connected(empty_url) as connection:
         connection.exec_driver_sql(snapshot("paper:new", "1", "2025-01-01"))
     assert rows(empty_url, "SELECT id FROM portfolio_snapshots WHERE portfolio_id = 'paper:new'") == [(highest + 1,)]
+
+
+def test_default_privileges_give_nobody_what_was_not_theirs(empty_url: str) -> None:
+    L0.make(empty_url)
+    fill(empty_url, L0)
+    role = "guest_of_" + str(normalise_url(empty_url).database)[:40]
+    with connected(empty_url) as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+        connection.exec_driver_sql(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {role}, PUBLIC")
+    old = {str(name) for (name,) in rows(empty_url, TABLES)}
+    try:
+        adopted(empty_url)
+
+        known = {str(name) for (name,) in rows(empty_url, TABLES)}
+        aside = {name for name in known if name.startswith("_")}
+        assert len(aside) > 2
+        readable = rows(empty_url, f"{TABLES} AND has_table_privilege('{role}', oid, 'select')")
+        assert {name for (name,) in readable} & (old | aside) == set()
+    finally:
+        with connected(empty_url) as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {role}")
+            connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
 def test_rights_of_others_are_kept(empty_url: str) -> None:

@@ -55,6 +55,13 @@ def test_a_value_is_stored_as(column: str, text: str, stored: str) -> None:
         ("exchange_token", "-1", "exchange_token '-1' is less than 0"),
         ("lot_size", "-75", "lot_size '-75' is less than 0"),
         ("lot_size", "1e3", "lot_size '1e3' is no whole number"),
+        (
+            "last_price",
+            "99999999999.99999",
+            "last_price '99999999999.99999' is too large once it is rounded to 4 decimals",
+        ),
+        ("last_price", "1_000", "last_price '1_000' is no number"),
+        ("strike", "١٢٣", "strike '١٢٣' is no number"),
         ("last_price", "NaN", "last_price 'NaN' is no number"),
         ("last_price", "Infinity", "last_price 'Infinity' is no number"),
         ("last_price", "1e400", "last_price '1e400' is too large (at most 11 digits before the point)"),
