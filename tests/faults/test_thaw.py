@@ -63,10 +63,13 @@ def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets
         tmp_path / "other", DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url
     )
 
+    made_at = streams.consumer_made_at(streams_url, "PAPER_SIGNALS", "trading-paper")
+
     def take_over() -> None:
         daemon.kill()
         execute(database_url, "UPDATE broker_leases SET expires_at = to_timestamp(0)")
         eventually(lambda: state_of(other) == "trading")
+        eventually(lambda: streams.consumer_made_at(streams_url, "PAPER_SIGNALS", "trading-paper") != made_at)
         trader.trade(streams_url, 40)
         assert_all_hold(database_url, streams_url, trader, timeout_s=20)
 

@@ -205,6 +205,16 @@ def unsettled(url: str, stream: str, consumer: str) -> int:
     return with_client(url, work)
 
 
+def consumer_made_at(url: str, stream: str, consumer: str) -> str:
+    """When the consumer was made: another time says that it is another one."""
+
+    async def work(client: Client) -> str:
+        info = await client.jetstream().consumer_info(stream, consumer)
+        return str(info.created)
+
+    return with_client(url, work)
+
+
 def pull_meanwhile(url: str, stream: str, consumer: str, number: int, meanwhile: Callable[[], None]) -> int:
     """Ask the consumer for so many messages, do something, and return how many came; none is acknowledged."""
 
