@@ -84,7 +84,7 @@ class Link:
         self._intake = Intake(
             inbound, directory, credit, tenures, clock, self._ensure_streams, lambda: self._is_full, spawn
         )
-        self._settlement = Settlement(spawn)
+        self._settlement = Settlement()
         self.publisher = Publisher(inbound.published, lambda: spawn(self._ensure_streams()), self._intake.go_on)
         self._resumption = Resumption(self.publisher.add, self._specs)
         self._on_state = on_state
@@ -113,6 +113,7 @@ class Link:
         self._client = client = await asyncio.wait_for(connecting, 2 * len(self._servers) + 3)
         self._wire = wire = Wire(client)
         await self._ensure_streams()
+        await self._settlement.attach(wire)
         await self.publisher.attach(wire)
         await self._publish_left()
         await self._requests.serve(wire)
@@ -127,6 +128,7 @@ class Link:
     async def _close(self) -> None:
         self._on_state("away", self._failure)
         self._tasks.cancel()
+        self._settlement.detach()
         await self.publisher.detach()
         await self._intake.detach()
         if self._client is not None and not self._client.is_closed:
@@ -162,13 +164,12 @@ class Link:
         self._resumption.publish(batch)
 
     def settle(self, deliveries: Sequence[Delivery], verb: bytes) -> None:
-        """Acknowledge, end or release deliveries; the last one's acknowledgement is confirmed by the server."""
+        """Acknowledge, end or release deliveries."""
         deliveries = [delivery for delivery in deliveries if delivery.consumer != "ticks"]
         if not deliveries:
             return
         self._intake.free([delivery for delivery in deliveries if delivery.on_credit])
-        if self._wire is not None and not self._wire.client.is_closed:
-            self._settlement.send(self._wire, [delivery.reply for delivery in deliveries], verb)
+        self._settlement.send([delivery.reply for delivery in deliveries], verb)
 
     def free(self, delivery: Delivery) -> None:
         """Give back the credit of a delivery that is not settled yet."""
@@ -242,6 +243,7 @@ class Link:
     async def _reconnected(self) -> None:
         self._tasks.spawn(self._up_again())
         self._log.info("reconnected")
+        self._settlement.resend()
         self._intake.look_again()
         self.publisher.resend()
 

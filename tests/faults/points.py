@@ -34,7 +34,7 @@ POINTS: tuple[Point, ...] = (
     Point("settling", "actors.gateway.actor:GatewayActor._committed", "committed, before the ack is sent"),
     Point(
         "acknowledged",
-        "actors.gateway.settlement:Settlement._confirm",
+        "actors.gateway.settlement:Settlement._confirmed",
         "after the commit and the ack, before the publication",
         after=True,
         without=("actors.gateway.publisher:Publisher.add",),

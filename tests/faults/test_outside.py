@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.gateway.connection import ACK_WAIT_S
 from tests.faults.invariants import assert_all_hold, assert_nobody_restarted
 from tests.faults.servers import Servers, standing_still
 from tests.faults.trader import Trader
@@ -71,6 +72,18 @@ def test_a_network_that_cuts_or_resets_or_delays_costs_nothing_but_time(
     servers.proxy(name).heal()
     trader.everything(servers.nats_url, 50)
     assert_all_hold(servers.database_url, servers.nats_url, trader)
+    assert_nobody_restarted(reaching)
+
+
+def test_acknowledgements_that_are_lost_with_their_connection_are_written_again_at_once(
+    reaching: Daemon, servers: Servers, trader: Trader
+) -> None:
+    proxy = servers.proxy("nats")
+    proxy.cut_before = lambda piece: proxy.cuts < 3 and b"+ACK" in piece
+    trader.trade(servers.nats_url, 50)
+    eventually(lambda: proxy.cuts == 3)
+
+    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S / 3)
     assert_nobody_restarted(reaching)
 
 

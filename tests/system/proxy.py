@@ -42,7 +42,7 @@ class Proxy:
     """Forwards connections of one loopback port, in a thread of its own.
 
     `cut_after` sees every piece sent to the server; once it returns true, the client's side is closed, the piece is
-    forwarded, and the server is left to finish.
+    forwarded, and the server is left to finish. `cut_before` is the same, but the piece is lost with the connection.
 
     Args:
         connect: opens a connection to the server.
@@ -54,6 +54,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = url_of(self._listener.getsockname()[1])
         self.cut_after: Callable[[bytes], bool] = lambda _: False
+        self.cut_before: Callable[[bytes], bool] = lambda _: False
         self.cuts = 0
         self.delay_s = 0.0
         """Each piece waits so long, either way."""
@@ -79,7 +80,7 @@ class Proxy:
     def heal(self) -> None:
         """Be a good network again; a connection whose bytes were swallowed stays dead."""
         self.delay_s, self.silent, self.refusing = 0.0, False, False
-        self.cut_after = lambda _: False
+        self.cut_after = self.cut_before = lambda _: False
 
     def close(self) -> None:
         """Close everything and end the thread."""
@@ -122,6 +123,10 @@ class Proxy:
         self, connection: Connection, client: asyncio.StreamReader, server: asyncio.StreamWriter
     ) -> None:
         async for data in self._pieces(connection, client):
+            if self.cut_before(data):
+                self.cuts += 1
+                connection.close()
+                break
             is_last = self.cut_after(data)
             if is_last:
                 self.cuts += 1
