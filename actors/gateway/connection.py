@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
@@ -138,13 +138,20 @@ async def take_consumer(js: JetStreamContext, stream: str, name: str, subject: s
         await _recreate(js, stream, name, config, info.ack_floor.stream_seq if info.ack_floor else 0)
 
 
-async def delivered(js: JetStreamContext, stream: str, name: str) -> int:
-    """How many deliveries the consumer has made; -1 when it is gone."""
+class Progress(NamedTuple):
+    """Of a consumer: how many deliveries it has made, and how many of these are not settled."""
+
+    delivered: int
+    unsettled: int
+
+
+async def progress(js: JetStreamContext, stream: str, name: str) -> Progress:
+    """How far the consumer is; -1 deliveries when it is gone."""
     try:
         info = await js.consumer_info(stream, name)
     except NotFoundError:
-        return -1
-    return info.delivered.consumer_seq if info.delivered else 0
+        return Progress(-1, 0)
+    return Progress(info.delivered.consumer_seq if info.delivered else 0, info.num_ack_pending or 0)
 
 
 def _durable(name: str, subject: str | None, credit: int) -> ConsumerConfig:

@@ -38,6 +38,7 @@ class Inbound:
         self._directory = directory
         self._release = release
         self._unsent_ticks: dict[str, dict[int, Tick]] = {}
+        self._given_up = given_up
         self._give_up = given_up.add
         self.published = published
         self.prices: dict[int, Tick] = {}
@@ -45,6 +46,11 @@ class Inbound:
         self.ticks_waiting = 0
         self.ticks_received = 0
         self._stopped = False
+
+    @property
+    def given_up(self) -> int:
+        """How many bad messages are not yet dead letters."""
+        return self._given_up.in_hand
 
     def stop(self) -> None:
         """Hand nothing over any more: what was lost in the loop has to come again before what follows it."""

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from actors.gateway import subjects
-from actors.gateway.connection import delivered, ensure_consumer, take_consumer, ticks_consumer
+from actors.gateway.connection import ensure_consumer, progress, take_consumer, ticks_consumer
 from actors.gateway.errors import NATS_ERRORS, line
+from actors.gateway.forgotten import find_forgotten
 from actors.gateway.guard import Guard
 from actors.gateway.inbound import Inbound
 from actors.gateway.puller import Puller
@@ -35,6 +36,7 @@ class Intake:
         clock: of the leases' ends.
         ensure_streams: makes the streams, or brings them up to date.
         full: whether so much waits to be published that no signals should come.
+        settled: whether nothing is left to be said of what has no credit any more.
         spawn: runs a coroutine on the side.
     """
 
@@ -47,6 +49,7 @@ class Intake:
         clock: Clock,
         ensure_streams: Callable[[], Awaitable[None]],
         full: Callable[[], bool],
+        settled: Callable[[], bool],
         spawn: Callable[[object], None],
     ) -> None:
         self._inbound = inbound
@@ -56,6 +59,7 @@ class Intake:
         self._clock = clock
         self._ensure_streams = ensure_streams
         self._full = full
+        self._settled = settled
         self._spawn = spawn
         self._wire: Wire | None = None
         self._pullers: dict[str, Puller] = {}
@@ -161,6 +165,8 @@ class Intake:
                 puller.reset()
             else:
                 puller.check()
+                if self._wire is not None and puller.guard is not None:
+                    self._spawn(find_forgotten(self._wire, puller, lambda: not self.in_flight and self._settled()))
         self.reopen()
 
     async def _stop_pullers(self) -> None:
@@ -197,7 +203,7 @@ class Intake:
 
         async def check() -> str:
             await self._ensure_streams()
-            if await delivered(wire.client.jetstream(), stream, consumer) != puller.seen:
+            if (await progress(wire.client.jetstream(), stream, consumer)).delivered != puller.seen:
                 puller.doubt("its consumer is gone, or messages were lost on their way")
             return consumer
 

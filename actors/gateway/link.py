@@ -81,10 +81,18 @@ class Link:
         self._log = structlog.get_logger("nats")
         self._tasks = Tasks(self._connect_anew)
         spawn = self._tasks.spawn
-        self._intake = Intake(
-            inbound, directory, credit, tenures, clock, self._ensure_streams, lambda: self._is_full, spawn
-        )
         self._settlement = Settlement()
+        self._intake = Intake(
+            inbound,
+            directory,
+            credit,
+            tenures,
+            clock,
+            self._ensure_streams,
+            full=lambda: self._is_full,
+            settled=lambda: not self._settlement.unconfirmed and not inbound.given_up,
+            spawn=spawn,
+        )
         self.publisher = Publisher(inbound.published, lambda: spawn(self._ensure_streams()), self._intake.go_on)
         self._resumption = Resumption(self.publisher.add, self._specs)
         self._on_state = on_state

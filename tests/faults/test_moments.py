@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from actors.gateway.connection import ACK_WAIT_S
 from tests.conftest import execute
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold, assert_nobody_restarted
@@ -77,7 +78,7 @@ def test_a_publication_acknowledged_by_a_server_that_dies_then_is_there_once(
 
     reaching.wait_until("ready")
     trader.everything(servers.nats_url, 20)
-    assert_all_hold(servers.database_url, servers.nats_url, trader)
+    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S / 2)
     assert_nobody_restarted(reaching)
 
 
