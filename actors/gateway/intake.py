@@ -227,6 +227,7 @@ class Intake:
                 return
 
     async def _pull_sessions(self, wire: Wire) -> None:
+        """From a consumer made anew, as the server may not have seen the end of who asked before."""
         stream, consumer = subjects.SESSIONS_STREAM, subjects.SESSIONS_CONSUMER
 
         async def ensure() -> str:
@@ -237,7 +238,8 @@ class Intake:
             earlier = self._pullers.get(consumer)
             if earlier is not None and not earlier.halted:
                 return
-            await ensure()
+            await self._ensure_streams()
+            await take_consumer(wire.client.jetstream(), stream, consumer, None, self._credit)
             if earlier is not None:
                 await earlier.stop()
             if not self._is_current(wire):

@@ -120,6 +120,23 @@ def test_the_stored_session_is_loaded_before_the_health_checks_run(idle_daemon: 
     assert "auth" in health["depends_on"]
 
 
+def test_a_request_of_a_connection_that_is_gone_takes_no_save_away(
+    idle_daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    with idle_daemon:
+        idle_daemon.kill()
+
+    def save() -> None:
+        idle_daemon.start()
+        streams.publish(streams_url, "auth.sessions.save", [streams.session_save(f"u{n}", "new") for n in range(5)])
+        eventually(lambda: len(tokens(database_url)) == 5)
+
+    try:
+        streams.pull_meanwhile(streams_url, "SESSIONS", "auth", 100, save)
+    finally:
+        idle_daemon.kill()
+
+
 def test_an_ended_session_is_not_loaded_again(idle_daemon: Daemon, streams_url: str) -> None:
     with idle_daemon:
         streams.request(streams_url, "panda.sessions.save", streams.session_save("u1", "token", broker="paper"))
