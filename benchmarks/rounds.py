@@ -22,9 +22,9 @@ DEADLINE_S = 120.0
 
 
 def interleave(options: Options, *sides: Callable[[], T]) -> list[tuple[T, ...]]:
-    """Run each side once unmeasured, then all in turn, round by round; what each side returned, round by round."""
+    """Run each side once unmeasured, but for a quick run, then all in turn; what each side returned, round by round."""
     figures: list[list[T]] = [[] for _ in sides]
-    for side in sides:
+    for side in () if options.quick else sides:
         side()
     for _ in range(options.rounds):
         for collected, side in zip(figures, sides, strict=True):

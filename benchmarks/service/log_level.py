@@ -11,7 +11,7 @@ from benchmarks.path.servers import Servers, servers
 from benchmarks.rounds import interleave
 
 HARDLY_LESS = Target(Side.AT_LEAST, 0.95, of_ratio=True)
-WARM_UP, QUICK_WARM_UP = 5_000, 50
+WARM_UP = 5_000
 
 
 def logging(options: Options) -> list[Measurement]:
@@ -33,5 +33,6 @@ def _drained(used: Servers, options: Options, level: str) -> Drained:
     database = used.new_database()
     with daemon(used, database, LOG__LEVEL=level, LOG__FORMAT="json") as pid:
         working = Workload(used, OURS, pid, database)
-        drain(working, options.size(WARM_UP, QUICK_WARM_UP))
+        if not options.quick:
+            drain(working, WARM_UP)
         return drain(working, options.size(30_000, 200))
