@@ -142,8 +142,10 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
     for name, count in found.losses.items():
         words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
         console.print(f"{name}: {count} rows {words} are set aside")
-    if found.odd_money:
-        console.print(f"portfolio_snapshots: {found.odd_money} rows hold NaN or infinite money, and keep it")
+    for name, count in found.unfit.items():
+        console.print(f"{name}: {count} rows whose money is NaN or infinite are set aside")
+    for name, count in found.forgotten.items():
+        console.print(f"{name}: {count} values that are NaN or the JSON null become NULL")
 
 
 def _rows(count: Count | None) -> str:

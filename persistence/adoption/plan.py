@@ -35,6 +35,8 @@ class Action(Enum):
     ALLOW_NULL = ("allow NULL in", "ACCESS EXCLUSIVE", Waits.EVERYBODY)
     LINK = ("link new rows to instruments", "SHARE ROW EXCLUSIVE", Waits.WRITERS)
     SET_ORPHANS_ASIDE = ("set rows without an instrument aside", "ROW EXCLUSIVE", Waits.NOBODY)
+    SET_UNFIT_ASIDE = ("set rows aside whose money is no number", "ROW EXCLUSIVE", Waits.NOBODY)
+    FORGET = ("make NULL of what is no value in", "ROW EXCLUSIVE", Waits.NOBODY)
     VALIDATE = ("prove the link of every row", "SHARE UPDATE EXCLUSIVE", Waits.NOBODY)
     FORBID_NULL = ("fill, then forbid NULL in", "ACCESS EXCLUSIVE", Waits.EVERYBODY)
     STAMP = (f"note that it is at revision {REVISION}", "none", Waits.NOBODY)
@@ -91,6 +93,8 @@ def _steps(catalogue: Catalogue, shape: Shape) -> Iterator[Step]:
         return
     yield from _index_steps(table, shape)
     yield from (step for column in shape.columns for step in _column_steps(table, column))
+    if shape.unfit:
+        yield Step(Action.SET_UNFIT_ASIDE, table.name)
     if shape.table == FOREIGN_KEY.table:
         yield from _link_steps(table, shape)
 
@@ -120,6 +124,8 @@ def _column_steps(table: LiveTable, column: Column) -> Iterator[Step]:
         yield Step(Action.SET_DEFAULT, table.name, column.name)
     if live.not_null and not column.not_null:
         yield Step(Action.ALLOW_NULL, table.name, column.name)
+    if column.nothing:
+        yield Step(Action.FORGET, table.name, column.name)
 
 
 def _link_steps(table: LiveTable, shape: Shape) -> Iterator[Step]:

@@ -37,14 +37,14 @@ def _drop(connection: Connection, catalogue: Catalogue, shape: Shape) -> None:
     if live is None:
         return
     shadow = Shadow(shape, live, catalogue.schema)
-    sides = [shape.duplicates, *(shadow.repairs(column) for column in shadow.documents)]
+    sides = [*shape.sides, *(shadow.repairs(column) for column in shadow.documents)]
 
     def drop() -> None:
         connection.run(f"DROP TRIGGER {TRIGGER} ON {shape.table}")
         connection.run(f"DROP TRIGGER {TRIGGER}_all ON {shape.table}")
         connection.run(f"DROP FUNCTION {shadow.function}()")
-        for name in (shadow.name, shadow.log, *filter(None, sides)):
-            connection.run(f"DROP TABLE {name}")
+        for name in (shadow.name, shadow.log, *sides):
+            connection.run(f"DROP TABLE IF EXISTS {name}")
         connection.run(f"DELETE FROM {STATE} WHERE step = %s", (shadow.progress,))
 
     connection.locking(shape.table, drop)
