@@ -29,13 +29,13 @@ def forget(connection: Connection, shape: Shape, column: Column, forgotten: Call
 
 def set_unfit_aside(connection: Connection, shape: Shape, moved: Callable[[int], None]) -> None:
     """Move unfit rows to their side table, a batch at a time."""
-    side = shape.unfit_rows
+    side, names = shape.unfit_rows, ", ".join(column.name for column in shape.columns)
     with connection.transaction():
         connection.run(f"CREATE TABLE IF NOT EXISTS {side} (LIKE {shape.table})")
         connection.run(privacy(side))
     found = f"SELECT {shape.key} FROM {shape.table} AS t WHERE {shape.unfit} ORDER BY {shape.key} LIMIT {_BATCH}"
     while count := connection.run(
         f"WITH gone AS (DELETE FROM {shape.table} AS t WHERE t.{shape.key} IN ({found}) AND ({shape.unfit}) "
-        f"RETURNING t.*) INSERT INTO {side} SELECT * FROM gone"
+        f"RETURNING t.*) INSERT INTO {side} ({names}) SELECT {names} FROM gone"
     ):
         moved(count)

@@ -77,8 +77,10 @@ def plan_for(catalogue: Catalogue, head: str) -> Plan:
     upgrade = () if catalogue.revision == head else (Step(Action.UPGRADE),)
     if kind in {Kind.EMPTY, Kind.OURS}:
         return Plan(kind, catalogue.revision, upgrade)
-    steps = tuple(step for shape in SHAPES for step in _steps(catalogue, shape))
-    return Plan(kind, catalogue.revision, (*steps, Step(Action.STAMP), Step(Action.UPGRADE)))
+    steps = (step for shape in SHAPES for step in _steps(catalogue, shape))
+    # Rows that are there are changed last: until then it can all be undone.
+    cleaning = (step for shape in SHAPES if not rewritten(catalogue, shape) for step in _cleaning_steps(shape))
+    return Plan(kind, catalogue.revision, (*steps, *cleaning, Step(Action.STAMP), Step(Action.UPGRADE)))
 
 
 def _steps(catalogue: Catalogue, shape: Shape) -> Iterator[Step]:
@@ -93,8 +95,6 @@ def _steps(catalogue: Catalogue, shape: Shape) -> Iterator[Step]:
         return
     yield from _index_steps(table, shape)
     yield from (step for column in shape.columns for step in _column_steps(table, column))
-    if shape.unfit:
-        yield Step(Action.SET_UNFIT_ASIDE, table.name)
     if shape.table == FOREIGN_KEY.table:
         yield from _link_steps(table, shape)
 
@@ -124,8 +124,13 @@ def _column_steps(table: LiveTable, column: Column) -> Iterator[Step]:
         yield Step(Action.SET_DEFAULT, table.name, column.name)
     if live.not_null and not column.not_null:
         yield Step(Action.ALLOW_NULL, table.name, column.name)
-    if column.nothing:
-        yield Step(Action.FORGET, table.name, column.name)
+
+
+def _cleaning_steps(shape: Shape) -> Iterator[Step]:
+    """What only the rows tell whether there is something to do for it."""
+    yield from (Step(Action.FORGET, shape.table, column.name) for column in shape.columns if column.nothing)
+    if shape.unfit:
+        yield Step(Action.SET_UNFIT_ASIDE, shape.table)
 
 
 def _link_steps(table: LiveTable, shape: Shape) -> Iterator[Step]:
