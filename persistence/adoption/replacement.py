@@ -1,7 +1,5 @@
 """Replacing a table by a copy of another shape, while others write to it; what an interrupted attempt did is kept."""
 
-# ruff: noqa: S608 - every name in these statements is a constant of `shapes` or stands in the catalogue
-
 from __future__ import annotations
 
 import logging
