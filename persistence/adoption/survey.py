@@ -10,7 +10,7 @@ from persistence.adoption.catalogue import Catalogue, read_catalogue
 from persistence.adoption.cleaning import holding_nothing
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
-from persistence.adoption.plan import Plan, plan_for
+from persistence.adoption.plan import Action, Plan, plan_for
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 from persistence.errors import NotMigrated
 from persistence.migration import heads, refuse_unknown
@@ -39,6 +39,8 @@ class Survey:
     """Rows by table whose money is NaN or infinite, which would be set aside."""
     forgotten: dict[str, int]
     """Values by table and column that stand for NULL, and would become it."""
+    copied_bytes: int
+    """What the tables hold whose rows are written anew, without their indexes."""
     unfinished: bool
     """Whether an earlier attempt was interrupted."""
 
@@ -73,6 +75,7 @@ def survey(url: str, settings: DatabaseSettings) -> Survey:
             _losses(connection) if foreseen else {},
             _unfit(connection) if foreseen else {},
             _forgotten(connection) if foreseen else {},
+            _copied_bytes(connection, plan),
             bool(catalogue.begun_as),
         )
 
@@ -116,6 +119,11 @@ def _losses(connection: Connection) -> dict[str, int]:
         f"(SELECT FROM {FOREIGN_KEY.target} AS one WHERE one.{FOREIGN_KEY.column} = entry.{FOREIGN_KEY.column})"
     )
     return _positive({**duplicates, FOREIGN_KEY.table: orphans})
+
+
+def _copied_bytes(connection: Connection, plan: Plan) -> int:
+    copied = [step.table for step in plan.steps if step.action is Action.COPY]
+    return sum(connection.value("SELECT pg_table_size(%s::regclass)", (table,)) for table in copied)
 
 
 def _unfit(connection: Connection) -> dict[str, int]:
