@@ -224,7 +224,11 @@ class Carrier:
 def proofs(shadow: Shadow) -> dict[str, str]:
     """Queries that count what is wrong with the copy, by what it is; rows with a change in the log are left out."""
     key, group = shadow.shape.key, shadow.shape.grouped_by
-    settled = f"NOT EXISTS (SELECT FROM {shadow.log} AS l WHERE l.key IS NULL OR l.key = {{}}.{group})"
+    # Two conditions: with an OR between them, each row would be held against all of the log.
+    settled = (
+        f"NOT EXISTS (SELECT FROM {shadow.log} WHERE key IS NULL) "
+        f"AND NOT EXISTS (SELECT FROM {shadow.log} AS l WHERE l.key = {{}}.{group})"
+    )
     aside = "".join(f" AND NOT EXISTS (SELECT FROM {side} AS d WHERE d.{key} = t.{key})" for side in shadow.shape.sides)
     same = f"FROM {shadow.name} AS n JOIN {shadow.table} AS t ON t.{key} = n.{key} {shadow.mending()}"
     copied = ", ".join(f"n.{column.name}" for column in shadow.shape.columns)
