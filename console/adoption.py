@@ -30,7 +30,7 @@ from persistence.migration import heads
 from persistence.urls import safe_url
 from settings import Settings, program
 
-COPIED_MB_PER_S = 10
+COPIED_MB_PER_S = 8
 """Copied, indexed and compared: what two cores with writers at work beside it come to."""
 NOTHING_CHANGED = "nothing was changed"
 

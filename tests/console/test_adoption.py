@@ -40,7 +40,7 @@ def test_a_dry_run_shows_rows_locks_and_losses_and_writes_nothing(command: Comma
     assert "trading_sessions: 4 rows that are older duplicates are set aside" in result.out
     assert "instrument_registry: 2 rows without an instrument are set aside" in result.out
     assert "portfolio_snapshots: 3 rows whose money is NaN or infinite are set aside" in result.out
-    assert re.search(r"0\.\d MB are copied: estimated at 1\.0s, at 10 MB a second\.", result.out)
+    assert re.search(r"0\.\d MB are copied: estimated at 1\.0s, at 8 MB a second\.", result.out)
     assert "instruments.last_price: 1 values that are NaN or the JSON null become NULL" in result.out
     assert result.out.endswith("a dry run: nothing was changed\n")
     assert schema_of(old_url, side_tables=True) == before
