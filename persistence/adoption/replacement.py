@@ -12,7 +12,7 @@ from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Shape
 from persistence.errors import NotMigrated
 
-_log = logging.getLogger("alembic.replacement")
+_log = logging.getLogger(__name__)
 
 
 def begin(connection: Connection) -> None:
@@ -61,7 +61,8 @@ def replace_table(connection: Connection, shape: Shape) -> None:
         raise NotMigrated(f"{shape.table} cannot be migrated yet: {'; '.join(obstacles)}")
     shadow = Shadow(shape, live, catalogue.schema)
     carrier = Carrier(connection, shadow, lambda _: None)
-    _log.info("copying about %s rows of %s, which is written to meanwhile", f"{live.about_rows:,}", shape.table)
+    # A warning, as it is seen on a terminal and in the journal: nothing else is for as long as it takes.
+    _log.warning("copying about %s rows of %s beside it, which may take minutes", f"{live.about_rows:,}", shape.table)
     # An orphan of a killed program ends soon, and does not meet its successor.
     connection.run("SET client_connection_check_interval = 1000")
     begin(connection)

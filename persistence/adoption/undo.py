@@ -25,7 +25,8 @@ def undo(url: str, settings: DatabaseSettings, patience: Patience | None = None)
         unfinished = [shape for shape in SHAPES if shape.table in catalogue.shadows]
         for shape in unfinished:
             _drop(connection, catalogue, shape)
-        replaced = bool(read_catalogue(connection).side_tables)
+        # The side tables of an adoption that was finished long ago have nothing to do with it.
+        replaced = bool(catalogue.begun_as and read_catalogue(connection).side_tables)
         if STATE in catalogue.relations and not replaced:
             connection.run(f"DROP TABLE {STATE}")
         connection.give_lock()

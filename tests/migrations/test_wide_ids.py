@@ -221,6 +221,7 @@ def test_where_only_the_revision_was_not_noted_it_is_noted(many_url: str, head_s
 
 
 def test_an_unfinished_copy_can_be_dropped(many_url: str) -> None:
+    execute(many_url, "CREATE TABLE _dup_trading_sessions_0002 (LIKE trading_sessions)")
     before, schema = books(many_url), schema_of(many_url, side_tables=True)
     kill_upgrade(many_url, PROGRESS)
 
