@@ -1,4 +1,4 @@
-"""Checks of the database: whether it answers, whether its schema is at head, and whether its clock agrees."""
+"""Checks of the database: whether it answers, is at head, agrees about the time, and has ids left to give."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from settings import program
 CLOCK_OFF_S = 2.0
 """Between our clock and the database's, which ends the leases and orders what is stored."""
 
+IDS_GIVEN = 0.8
+"""The part of its ids that a table may have given before somebody should know."""
+
 
 class Database(Protocol):
     """What the checks need of the database."""
@@ -21,6 +24,8 @@ class Database(Protocol):
 
     def clock_ahead_s(self) -> float: ...
 
+    def ids_given(self) -> tuple[float, str]: ...
+
 
 def database_checks(database: Database, database_error: type[Exception]) -> list[Check]:
     """The checks of that database; `database_error` is what it raises."""
@@ -28,6 +33,7 @@ def database_checks(database: Database, database_error: type[Exception]) -> list
         Check("PostgreSQL", _postgres(database, database_error), essential=True, exit_code=69),
         Check("Schema", _schema(database, database_error), essential=True, exit_code=78),
         Check("Clock", _clock(database, database_error)),
+        Check("Ids", _ids(database, database_error)),
     ]
 
 
@@ -66,5 +72,19 @@ def _clock(database: Database, database_error: type[Exception]) -> Callable[[], 
             found = f"the database's clock is {abs(ahead_s):.1f} s {where} ours"
             raise CheckFailed(found, "have both hosts' clocks set by NTP", Health.DEGRADED)
         return f"{abs(ahead_s) * 1000:.0f} ms from the database's"
+
+    return check
+
+
+def _ids(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+    def check() -> str:
+        try:
+            share, table = database.ids_given()
+        except database_error as error:
+            raise CheckFailed(str(error), "see PostgreSQL") from error
+        if share > IDS_GIVEN:
+            found = f"{table} has given {share:.0%} of its ids, and takes no row after the last"
+            raise CheckFailed(found, "set its sequence back to the highest id in use", Health.DEGRADED)
+        return f"at most {share:.0%} given"
 
     return check

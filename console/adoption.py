@@ -30,6 +30,8 @@ from persistence.migration import heads
 from persistence.urls import safe_url
 from settings import Settings, program
 
+COPIED_MB_PER_S = 8
+"""Copied, indexed and compared: what two cores with writers at work beside it come to."""
 NOTHING_CHANGED = "nothing was changed"
 
 
@@ -139,11 +141,17 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
         f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
         f"again for {duration(patience.total_s)}."
     )
+    if found.copied_bytes:
+        megabytes = found.copied_bytes / 1e6
+        about = duration(max(1.0, megabytes / COPIED_MB_PER_S))
+        console.print(f"{megabytes:,.1f} MB are copied: estimated at {about}, at {COPIED_MB_PER_S} MB a second.")
     for name, count in found.losses.items():
         words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
         console.print(f"{name}: {count} rows {words} are set aside")
-    if found.odd_money:
-        console.print(f"portfolio_snapshots: {found.odd_money} rows hold NaN or infinite money, and keep it")
+    for name, count in found.unfit.items():
+        console.print(f"{name}: {count} rows whose money is NaN or infinite are set aside")
+    for name, count in found.forgotten.items():
+        console.print(f"{name}: {count} values that are NaN or the JSON null become NULL")
 
 
 def _rows(count: Count | None) -> str:

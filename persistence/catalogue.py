@@ -21,7 +21,9 @@ _COLUMNS = """
            pg_get_serial_sequence(quote_ident(c.relname), a.attname)::regclass::oid = (
                SELECT refobjid FROM pg_depend
                 WHERE classid = 'pg_attrdef'::regclass AND objid = d.oid AND refclassid = 'pg_class'::regclass
-                  AND refobjid <> c.oid LIMIT 1)
+                  AND refobjid <> c.oid LIMIT 1),
+           (SELECT seqmax FROM pg_sequence
+             WHERE seqrelid = pg_get_serial_sequence(quote_ident(c.relname), a.attname)::regclass)
       FROM pg_attribute a
       JOIN pg_class c ON c.oid = a.attrelid
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -59,6 +61,7 @@ _INDEXES = """
      WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relname = ANY (:tables)
        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u', 'x'))
 """
+_HIGHEST = {"integer": 2**31 - 1, "bigint": 2**63 - 1}
 _KINDS = {"p": Kind.PRIMARY_KEY, "u": Kind.UNIQUE, "f": Kind.FOREIGN_KEY, "c": Kind.CHECK, "x": Kind.CHECK}
 _ACTIONS = {"a": "", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 _DESCENDING, _NULLS_FIRST = 1, 2
@@ -83,15 +86,21 @@ def _run(connection: Connection, query: str, parameters: dict[str, list[str]]) -
 
 
 def _column_facts(
-    table: str, name: str, kind: str, not_null: bool, default: str | None, own_sequence: bool | None
+    table: str, name: str, kind: str, not_null: bool, default: str | None, own_sequence: bool | None, last: int | None
 ) -> list[Fact]:
     if default is not None and "nextval(" in default:
-        default = OWN_SEQUENCE if own_sequence else f"{default}, which the column does not own"
+        default = _sequence(kind, last) if own_sequence else f"{default}, which the column does not own"
     return [
         Fact(table, Kind.COLUMN, name, kind),
         Fact(table, Kind.NULLS, name, NOT_NULL if not_null else NULLABLE),
         Fact(table, Kind.DEFAULT, name, NO_DEFAULT if default is None else default),
     ]
+
+
+def _sequence(kind: str, last: int | None) -> str:
+    """What is said of a default from the column's own sequence, whose end is `last`."""
+    too_short = last is not None and last < _HIGHEST.get(kind, 0)
+    return f"{OWN_SEQUENCE}, which ends at {last}" if too_short else OWN_SEQUENCE
 
 
 def _constraint_fact(

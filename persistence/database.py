@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from persistence.migration import verify
 from persistence.patience import Patience
 from persistence.retry import READING, Budget, retried
+from persistence.sequences import Given, most_given
 from persistence.token_cipher import TokenCipher
 from persistence.translation import translated
 from persistence.unit_of_work import UnitOfWork
@@ -186,6 +187,15 @@ class Database:
             before = time.time()
             theirs = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
             return float(theirs) - (before + time.time()) / 2
+
+    def ids_given(self) -> Given:
+        """The largest part of its ids that any table has given.
+
+        Raises:
+            PersistenceError: there was no answer.
+        """
+        with self.reader() as connection:
+            return most_given(connection)
 
     def resize(self, limits: DatabaseSettings) -> None:
         """Have the readers use a pool with these sizes and times from now on; connections in use close when they are

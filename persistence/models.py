@@ -114,7 +114,7 @@ portfolio_snapshots = Table(
 trading_events = Table(
     "trading_events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BigInteger, primary_key=True),
     Column("event_id", String, nullable=False, unique=True, index=True),
     Column("event_type", String, nullable=False),
     Column("broker_namespace", String, nullable=False),

@@ -99,10 +99,10 @@ def _of_column(column: Column[Any]) -> Iterator[Demand]:
     nulls = NULLABLE if column.nullable else NOT_NULL
     yield Demand(Fact(table, Kind.NULLS, name, nulls), f"{change} {'DROP' if column.nullable else 'SET'} NOT NULL")
     default = _default(column)
-    yield Demand(Fact(table, Kind.DEFAULT, name, default), _default_cure(table, name, default))
+    yield Demand(Fact(table, Kind.DEFAULT, name, default), _default_cure(table, name, default, kind))
 
 
-def _default_cure(table: str, name: str, default: str) -> str:
+def _default_cure(table: str, name: str, default: str, kind: str) -> str:
     change = f"ALTER TABLE {table} ALTER COLUMN {name}"
     if default == NO_DEFAULT:
         return f"{change} DROP DEFAULT"
@@ -110,7 +110,8 @@ def _default_cure(table: str, name: str, default: str) -> str:
         return f"{change} SET DEFAULT {default}"
     sequence = f"{table}_{name}_seq"
     return (
-        f"CREATE SEQUENCE IF NOT EXISTS {sequence}; ALTER SEQUENCE {sequence} OWNED BY {table}.{name}; "
+        f"CREATE SEQUENCE IF NOT EXISTS {sequence}; "
+        f"ALTER SEQUENCE {sequence} AS {kind} NO MAXVALUE OWNED BY {table}.{name}; "
         f"{change} SET DEFAULT nextval('{sequence}'); SELECT setval('{sequence}', max({name})) FROM {table}"
     )
 

@@ -34,6 +34,7 @@ _BY_SQLSTATE: tuple[tuple[str, type[PersistenceError]], ...] = (
     ("25P04", Unavailable),
     ("XX001", Unavailable),
     ("XX002", Unavailable),
+    ("2200H", Unavailable),
     ("21000", Poison),
     ("22", Poison),
     ("23", Poison),
@@ -69,6 +70,7 @@ _REFUSED_FOR_GOOD = (
 )
 _PLAIN = {
     "53100": "the database's disk is full",
+    "2200H": "a table has given all of its ids",
     "57014": "a statement took longer than DATABASE__STATEMENT_TIMEOUT_MS",
     "55P03": "a lock was not free within DATABASE__LOCK_TIMEOUT_MS",
     "25P04": "a transaction took longer than DATABASE__TRANSACTION_TIMEOUT_MS",

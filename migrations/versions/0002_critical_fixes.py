@@ -2,9 +2,10 @@
 
 Reason: upserts need unique keys, the catalogue needs its foreign key, money must not be binary floats, and
 queries of the hot paths need their indexes. Dirty data is cleaned on the way: of duplicate sessions the
-newest active one stays, of duplicate snapshots the newest, registry rows without an instrument go, and JSON
-that `jsonb` refuses is repaired. What is removed or repaired is kept in tables whose names begin with
-`_dup_`, `_orphan_` and `_json_`.
+newest active one stays, of duplicate snapshots the newest, registry rows without an instrument and snapshots
+whose money is no number go, prices that are no number and sessions that are the JSON null become NULL, and
+JSON that `jsonb` refuses is repaired. What is removed or repaired is kept in tables whose names begin with
+`_dup_`, `_orphan_`, `_nan_` and `_json_`.
 Lock: all tables named here exclusively, while they are rewritten: about a second for 100 000 rows. Stop
 writers before.
 Way back: `downgrade` restores types and indexes and puts the removed rows back.
@@ -54,6 +55,8 @@ _JSON = (
     ("trading_events", "id", "event_data"),
 )
 _MONEY = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
+_PRICES = ("last_price", "tick_size", "strike")
+_UNFIT = "_nan_portfolio_snapshots_0002"
 _INDEXES = (
     ("idx_trading_sessions_updated_at", "trading_sessions", "updated_at"),
     ("idx_trading_sessions_is_active", "trading_sessions", "is_active"),
@@ -80,6 +83,8 @@ _INDEXES = (
 
 def upgrade() -> None:
     op.execute(f"LOCK TABLE {', '.join(_TABLES)} IN ACCESS EXCLUSIVE MODE")
+    infinite = " OR ".join(f"{column} IN ('NaN', 'Infinity', '-Infinity')" for column in _MONEY)
+    _set_aside(_UNFIT, "portfolio_snapshots", "id", f"SELECT id FROM portfolio_snapshots WHERE {infinite}")
     for table, key, unique, best_first in _DUPLICATES:
         place = f"row_number() OVER (PARTITION BY {unique} ORDER BY {best_first})"
         worse = f"SELECT {key} FROM (SELECT {key}, {place} AS place FROM {table}) AS ranked WHERE place > 1"
@@ -109,6 +114,7 @@ def downgrade() -> None:
         op.execute(f"DROP INDEX ix_{table}_{unique}")
         op.execute(f"CREATE INDEX ix_{table}_{unique} ON {table} ({unique})")
         _put_back(f"_dup_{table}_0002", table)
+    _put_back(_UNFIT, "portfolio_snapshots")
 
 
 def _upgrade_registry() -> None:
@@ -132,6 +138,9 @@ def _upgrade_types() -> None:
         if _type_of(table, column) == "json":
             _repair_json(table, key, column)
             op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE jsonb USING {column}::jsonb")
+    op.execute("UPDATE trading_sessions SET session_data = NULL WHERE session_data = 'null'")
+    for price in _PRICES:
+        op.execute(f"UPDATE instruments SET {price} = NULL WHERE {price} = 'NaN'")
     # By way of text: the direct cast keeps 15 digits only.
     changes = ", ".join(f"ALTER COLUMN {column} TYPE numeric USING {column}::text::numeric" for column in _MONEY)
     op.execute(f"ALTER TABLE portfolio_snapshots {changes}")

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from persistence.adoption.carrying import Carrier
 from persistence.adoption.catalogue import STATE, Catalogue, read_catalogue
+from persistence.adoption.cleaning import forget, set_unfit_aside
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.plan import Action, Plan, Step, plan_for
 from persistence.adoption.registry import fill_and_forbid_null, link, set_orphans_aside, validate
+from persistence.adoption.replacement import begin, build_indexes, prepare
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import REVISION, Shape
 from persistence.adoption.shapes import SHAPES
@@ -94,6 +96,8 @@ class Walk:
             Action.ALLOW_NULL: self._alter("ALTER COLUMN {subject} DROP NOT NULL"),
             Action.LINK: lambda _: link(self._connection),
             Action.SET_ORPHANS_ASIDE: self._set_orphans_aside,
+            Action.SET_UNFIT_ASIDE: self._set_unfit_aside,
+            Action.FORGET: self._forget,
             Action.VALIDATE: lambda _: validate(self._connection),
             Action.FORBID_NULL: lambda step: fill_and_forbid_null(self._connection, step.subject),
             Action.STAMP: self._stamp,
@@ -107,27 +111,16 @@ class Walk:
 
     def begin(self) -> None:
         """Remember what it is: that cannot be told any more once a part is done."""
-        self._connection.run(f"CREATE TABLE IF NOT EXISTS {STATE} (step text PRIMARY KEY, key text, rows bigint)")
+        begin(self._connection)
         self._connection.run(
             f"INSERT INTO {STATE} (step, key) VALUES ('kind', %s) ON CONFLICT DO NOTHING", (self._plan.kind.name,)
         )
 
     def _prepare(self, step: Step) -> None:
-        shadow = self._shadow(step)
-
-        def create() -> None:
-            for statement in shadow.creation():
-                self._connection.run(statement)
-
-        self._connection.locking(step.table, create)
+        prepare(self._connection, self._shadow(step))
 
     def _index(self, step: Step) -> None:
-        shadow = self._shadow(step)
-        made = {row[0] for row in self._connection.rows("SELECT indexrelid::regclass::text FROM pg_index")}
-        for index in shadow.shape.indexes:
-            if not index.unique and f"_new_{index.name}" not in made:
-                self._connection.run(shadow.index_creation(index))
-        self._connection.run(f"ANALYZE {shadow.name}")
+        build_indexes(self._connection, self._shadow(step))
 
     def _prove(self, step: Step) -> None:
         carrier = self._carrier(step)
@@ -174,6 +167,14 @@ class Walk:
 
     def _set_orphans_aside(self, step: Step) -> None:
         set_orphans_aside(self._connection, lambda rows: self._told(Progress(step, rows)))
+
+    def _set_unfit_aside(self, step: Step) -> None:
+        set_unfit_aside(self._connection, _shape(step), lambda rows: self._told(Progress(step, rows)))
+
+    def _forget(self, step: Step) -> None:
+        column = _shape(step).column(step.subject)
+        if column is not None:
+            forget(self._connection, _shape(step), column, lambda rows: self._told(Progress(step, rows)))
 
     def _stamp(self, _step: Step) -> None:
         """Say which revision it is at, and leave nothing behind but rows that were set aside."""

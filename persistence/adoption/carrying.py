@@ -60,7 +60,7 @@ class Carrier:
 
         It ends where fewer are left than a batch holds: those that are appended meanwhile stand in the log.
         """
-        self._connection.run(FITS)
+        self._make_functions()
         full = True
         while full:
             limit = self._batch
@@ -68,7 +68,7 @@ class Carrier:
 
     def catch_up(self) -> None:
         """Carry changes over until few are left; those that come meanwhile are left for the swap."""
-        self._connection.run(FITS)
+        self._make_functions()
         for _ in range(_ROUNDS):
             taken = self._timed(self._catch_up_batch)
             if taken < FEW_CHANGES:
@@ -126,6 +126,10 @@ class Carrier:
             f"the table {planned.name} was changed while it was copied ({changed}), and is untouched: undo with "
             f"`{program()} db adopt --undo`, and adopt anew"
         )
+
+    def _make_functions(self) -> None:
+        if self._shadow.documents:
+            self._connection.run(FITS)
 
     @staticmethod
     def _hold_no_longer_than(limit_s: float, started: float) -> None:
@@ -197,8 +201,8 @@ class Carrier:
             self._mend(rows, parameters)
             connection.run(shadow.copying(rows), parameters)
         connection.run("RELEASE SAVEPOINT copying")
-        if shadow.shape.group:
-            connection.run(shadow.setting_aside(rows), parameters)
+        for statement in shadow.setting_aside(rows):
+            connection.run(statement, parameters)
 
     def _mend(self, rows: str, parameters: dict[str, Any]) -> None:
         """Mend the JSON that `jsonb` refuses, and keep each original."""
@@ -219,15 +223,19 @@ class Carrier:
 
 def proofs(shadow: Shadow) -> dict[str, str]:
     """Queries that count what is wrong with the copy, by what it is; rows with a change in the log are left out."""
-    key, group, side = shadow.shape.key, shadow.shape.grouped_by, shadow.shape.duplicates
-    settled = f"NOT EXISTS (SELECT FROM {shadow.log} AS l WHERE l.key IS NULL OR l.key = {{}}.{group})"
-    aside = f"AND NOT EXISTS (SELECT FROM {side} AS d WHERE d.{key} = t.{key})" if side else ""
+    key, group = shadow.shape.key, shadow.shape.grouped_by
+    # Two conditions: with an OR between them, each row would be held against all of the log.
+    settled = (
+        f"NOT EXISTS (SELECT FROM {shadow.log} WHERE key IS NULL) "
+        f"AND NOT EXISTS (SELECT FROM {shadow.log} AS l WHERE l.key = {{}}.{group})"
+    )
+    aside = "".join(f" AND NOT EXISTS (SELECT FROM {side} AS d WHERE d.{key} = t.{key})" for side in shadow.shape.sides)
     same = f"FROM {shadow.name} AS n JOIN {shadow.table} AS t ON t.{key} = n.{key} {shadow.mending()}"
     copied = ", ".join(f"n.{column.name}" for column in shadow.shape.columns)
     wanted = ", ".join(shadow.value(column) for column in shadow.shape.columns)
     return {
         "are missing": f"SELECT count(*) FROM {shadow.table} AS t WHERE NOT EXISTS "
-        f"(SELECT FROM {shadow.name} AS n WHERE n.{key} = t.{key}) {aside} AND {settled.format('t')}",
+        f"(SELECT FROM {shadow.name} AS n WHERE n.{key} = t.{key}){aside} AND {settled.format('t')}",
         "have no original": f"SELECT count(*) FROM {shadow.name} AS n WHERE NOT EXISTS "
         f"(SELECT FROM {shadow.table} AS t WHERE t.{key} = n.{key}) AND {settled.format('n')}",
         "differ from their originals": f"SELECT count(*) {same} WHERE ({copied}) IS DISTINCT FROM ({wanted}) "

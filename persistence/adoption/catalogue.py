@@ -156,7 +156,7 @@ class Catalogue:
     @property
     def side_tables(self) -> tuple[str, ...]:
         """Tables with rows that were set aside, as they are named."""
-        prefixes = ("_dup_", "_orphan_", "_json_")
+        prefixes = ("_dup_", "_nan_", "_orphan_", "_json_")
         return tuple(
             sorted(name for name in self.relations if name.startswith(prefixes) and name.endswith(f"_{REVISION}"))
         )

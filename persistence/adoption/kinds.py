@@ -167,10 +167,10 @@ def _obstacles(catalogue: Catalogue, kind: Kind) -> Iterator[str]:
         yield f"{named} would be made here and exist already: rename or drop what an earlier attempt has left"
     for shape in REWRITABLE:
         if rewritten(catalogue, shape):
-            yield from _in_the_way(catalogue.table(shape.table), shape)
+            yield from in_the_way(catalogue.table(shape.table), shape)
 
 
-def _in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:
+def in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:
     """What would be lost with a table that is replaced."""
     if table is None:
         return

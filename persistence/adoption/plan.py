@@ -35,6 +35,8 @@ class Action(Enum):
     ALLOW_NULL = ("allow NULL in", "ACCESS EXCLUSIVE", Waits.EVERYBODY)
     LINK = ("link new rows to instruments", "SHARE ROW EXCLUSIVE", Waits.WRITERS)
     SET_ORPHANS_ASIDE = ("set rows without an instrument aside", "ROW EXCLUSIVE", Waits.NOBODY)
+    SET_UNFIT_ASIDE = ("set rows aside whose money is no number", "ROW EXCLUSIVE", Waits.NOBODY)
+    FORGET = ("make NULL of what is no value in", "ROW EXCLUSIVE", Waits.NOBODY)
     VALIDATE = ("prove the link of every row", "SHARE UPDATE EXCLUSIVE", Waits.NOBODY)
     FORBID_NULL = ("fill, then forbid NULL in", "ACCESS EXCLUSIVE", Waits.EVERYBODY)
     STAMP = (f"note that it is at revision {REVISION}", "none", Waits.NOBODY)
@@ -75,8 +77,10 @@ def plan_for(catalogue: Catalogue, head: str) -> Plan:
     upgrade = () if catalogue.revision == head else (Step(Action.UPGRADE),)
     if kind in {Kind.EMPTY, Kind.OURS}:
         return Plan(kind, catalogue.revision, upgrade)
-    steps = tuple(step for shape in SHAPES for step in _steps(catalogue, shape))
-    return Plan(kind, catalogue.revision, (*steps, Step(Action.STAMP), Step(Action.UPGRADE)))
+    steps = (step for shape in SHAPES for step in _steps(catalogue, shape))
+    # Rows that are there are changed last: until then it can all be undone.
+    cleaning = (step for shape in SHAPES if not rewritten(catalogue, shape) for step in _cleaning_steps(shape))
+    return Plan(kind, catalogue.revision, (*steps, *cleaning, Step(Action.STAMP), Step(Action.UPGRADE)))
 
 
 def _steps(catalogue: Catalogue, shape: Shape) -> Iterator[Step]:
@@ -120,6 +124,13 @@ def _column_steps(table: LiveTable, column: Column) -> Iterator[Step]:
         yield Step(Action.SET_DEFAULT, table.name, column.name)
     if live.not_null and not column.not_null:
         yield Step(Action.ALLOW_NULL, table.name, column.name)
+
+
+def _cleaning_steps(shape: Shape) -> Iterator[Step]:
+    """What only the rows tell whether there is something to do for it."""
+    yield from (Step(Action.FORGET, shape.table, column.name) for column in shape.columns if column.nothing)
+    if shape.unfit:
+        yield Step(Action.SET_UNFIT_ASIDE, shape.table)
 
 
 def _link_steps(table: LiveTable, shape: Shape) -> Iterator[Step]:

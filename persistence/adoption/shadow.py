@@ -75,15 +75,18 @@ class Shadow:
             *(self.index_creation(index) for index in self.shape.indexes if index.unique and not index.constraint),
             f"CREATE TABLE {self.log} (key {self._kind(self.shape.grouped_by)})",
         ]
-        if side := self.shape.duplicates:
-            statements += [f"CREATE TABLE {side} (LIKE {self.table})", f"CREATE INDEX ON {side} ({self.shape.group})"]
+        for side in self.shape.sides:
+            statements += [
+                f"CREATE TABLE {side} (LIKE {self.table})",
+                f"CREATE INDEX ON {side} ({self.shape.grouped_by})",
+            ]
         for column in self.documents:
             kind = self._kind(self.shape.key)
             statements.append(
                 f"CREATE TABLE {self.repairs(column)} (key {kind} PRIMARY KEY, original json, repaired json)"
             )
         repairs = [self.repairs(column) for column in self.documents]
-        made = [self.name, self.log, *([self.shape.duplicates] if self.shape.duplicates else []), *repairs]
+        made = [self.name, self.log, *self.shape.sides, *repairs]
         statements += [privacy(table) for table in made]
         return [*statements, f"ALTER TABLE {self.name} OWNER TO {self.live.owner}", *self._trigger()]
 
@@ -94,9 +97,9 @@ class Shadow:
 
     def replacement(self) -> list[str]:
         """What puts the shadow in the table's place."""
-        sequence = self.shape.sequence
+        key, sequence = self.shape.key, self.shape.sequence
         return [
-            *([f"ALTER SEQUENCE {sequence} OWNED BY {self.name}.{self.shape.key}"] if sequence else []),
+            *([f"ALTER SEQUENCE {sequence} AS {self._kind(key)} OWNED BY {self.name}.{key}"] if sequence else []),
             f"DROP TABLE {self.table}",
             f"DROP FUNCTION {self.function}()",
             f"DROP TABLE {self.log}",
@@ -118,12 +121,16 @@ class Shadow:
             "ON CONFLICT DO NOTHING"
         )
 
-    def setting_aside(self, rows: str) -> str:
-        """What copies those of the rows that lose against another of their group."""
-        names = ", ".join(column.name for column in self.live.columns)
-        place = f"row_number() OVER (PARTITION BY {self.shape.group} ORDER BY {self.shape.best_first})"
-        ranked = f"SELECT t.*, {place} AS _place FROM {self.table} AS t WHERE {rows}"
-        return f"INSERT INTO {self.shape.duplicates} ({names}) SELECT {names} FROM ({ranked}) AS t WHERE _place > 1"
+    def setting_aside(self, rows: str) -> list[str]:
+        """What copies those of the rows that are unfit, or lose against another of their group."""
+        shape, names = self.shape, ", ".join(column.name for column in self.live.columns)
+        place = f"row_number() OVER (PARTITION BY {shape.group} ORDER BY {shape.best_first})"
+        ranked = f"SELECT t.*, {place} AS _place FROM {self.table} AS t WHERE {rows} AND {shape.fit}"
+        chosen = {
+            shape.duplicates: f"({ranked}) AS t WHERE _place > 1",
+            shape.unfit_rows: f"{self.table} AS t WHERE {rows} AND ({shape.unfit})",
+        }
+        return [f"INSERT INTO {side} ({names}) SELECT {names} FROM {chosen[side]}" for side in shape.sides]
 
     def forgetting(self) -> list[str]:
         """What takes the groups `%(keys)s` out of the shadow and its side tables, and rows that are of them by now."""
@@ -135,7 +142,7 @@ class Shadow:
             for column in self.shape.unique_columns
             if column != group
         ]
-        if side := self.shape.duplicates:
+        for side in self.shape.sides:
             statements.append(f"DELETE FROM {side} WHERE {group} = ANY (%(keys)s)")
             statements.append(f"DELETE FROM {side} AS n {changed} AND n.{key} = t.{key}")
         statements += [
@@ -146,7 +153,7 @@ class Shadow:
     def sweeping(self) -> list[str]:
         """What takes out all that the table no longer holds, after a TRUNCATE."""
         group = self.shape.grouped_by
-        sides = [self.name, *([self.shape.duplicates] if self.shape.duplicates else [])]
+        sides = [self.name, *self.shape.sides]
         absent = f"NOT EXISTS (SELECT FROM {self.table} AS t WHERE t.{group} = n.{group})"
         return [f"DELETE FROM {side} AS n WHERE {absent}" for side in sides]
 
@@ -156,14 +163,11 @@ class Shadow:
         return [f"DELETE FROM {self.repairs(column)} AS j WHERE {absent}" for column in self.documents]
 
     def chosen(self, rows: str) -> str:
-        """Those rows of the table, without the losers."""
-        if not self.shape.group:
-            return f"(SELECT * FROM {self.table} AS t WHERE {rows})"
-        group = self.shape.group
-        return (
-            f"(SELECT DISTINCT ON ({group}) * FROM {self.table} AS t WHERE {rows} "
-            f"ORDER BY {group}, {self.shape.best_first})"
-        )
+        """Those rows of the table, without the unfit ones and the losers."""
+        group, fit = self.shape.group, f"FROM {self.table} AS t WHERE {rows} AND {self.shape.fit}"
+        if not group:
+            return f"(SELECT * {fit})"
+        return f"(SELECT DISTINCT ON ({group}) * {fit} ORDER BY {group}, {self.shape.best_first})"
 
     def mending(self) -> str:
         """The join with what had to be mended."""
@@ -176,6 +180,9 @@ class Shadow:
 
     def value(self, column: Column) -> str:
         """The column's value in the new shape, from a row `t` that is joined with `mending`."""
+        return f"NULLIF({self._value(column)}, '{column.nothing}')" if column.nothing else self._value(column)
+
+    def _value(self, column: Column) -> str:
         live = self.live.column(column.name)
         if live is None:
             old = self.live.column(column.named_before) if column.named_before else None

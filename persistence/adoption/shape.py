@@ -21,6 +21,8 @@ class Column:
     named_before: str = ""
     made_of: str = ""
     """What fills it in a table that lacks it; empty where it may not be missing."""
+    nothing: str = ""
+    """A value that stands for NULL in old rows, and becomes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A table. `best_first` ranks rows of one `group`, of which the first stays; the others are set aside."""
+    """A table. `best_first` ranks rows of one `group`, of which the first stays; the others are set aside.
+
+    `unfit` is what rows `t` must not be, whatever their group: they are set aside as well.
+    """
 
     table: str
     key: str
@@ -49,6 +54,7 @@ class Shape:
     indexes: tuple[Index, ...]
     group: str = ""
     best_first: str = ""
+    unfit: str = ""
 
     def column(self, name: str) -> Column | None:
         """The column of that name."""
@@ -68,6 +74,21 @@ class Shape:
     def duplicates(self) -> str:
         """The side table of the rows that duplicates cost."""
         return f"_dup_{self.table}_{REVISION}" if self.group else ""
+
+    @property
+    def unfit_rows(self) -> str:
+        """The side table of the rows that are unfit."""
+        return f"_nan_{self.table}_{REVISION}" if self.unfit else ""
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The side tables of whole rows that a copy leaves out."""
+        return tuple(filter(None, (self.duplicates, self.unfit_rows)))
+
+    @property
+    def fit(self) -> str:
+        """What rows `t` must be to stay."""
+        return f"NOT ({self.unfit})" if self.unfit else "true"
 
     @property
     def sequence(self) -> str:

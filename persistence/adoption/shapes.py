@@ -1,7 +1,8 @@
 """The seven tables as they must be when they are taken over, and what they may have been before.
 
 Frozen: this is revision 0002 without the indexes that later revisions drop, with the columns in the order in which a
-walk from an empty database makes them. A later change of the schema is a later revision, and changes nothing here.
+walk from an empty database makes them, and with the ids of events as wide as revision 0008 makes them, so that they are
+copied once. A later change of the schema is a later revision, and changes nothing here.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from persistence.adoption.shape import REVISION, Column, ForeignKey, Index, Shape
 
 ALPHA_PANDAS_REVISION = "cc6a84f0b6f1"
+MONEY = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
 OLD_KINDS_OF_STRATEGY = ("SimpleMomentumStrategy", "MomentumStrategy", "MeanReversionStrategy")
 
 
-def _serial(table: str, name: str = "id") -> Column:
-    return Column(name, "integer", not_null=True, default=f"nextval('{table}_{name}_seq'::regclass)")
+def _serial(table: str, name: str = "id", kind: str = "integer", *before: str) -> Column:
+    return Column(name, kind, not_null=True, default=f"nextval('{table}_{name}_seq'::regclass)", before=before)
 
 
 def _text(name: str, limit: int = 0, *, not_null: bool = False) -> Column:
@@ -29,11 +31,16 @@ def _instant(name: str, *, default: str = "now()", not_null: bool = False) -> Co
 
 
 def _document(name: str, *, not_null: bool = True) -> Column:
-    return Column(name, "jsonb", not_null, before=("json",))
+    # SQLAlchemy stores None as the JSON null.
+    return Column(name, "jsonb", not_null, before=("json",), nothing="" if not_null else "null")
 
 
 def _money(name: str) -> Column:
     return Column(name, "numeric", not_null=True, before=("double precision",))
+
+
+def _price(name: str, digits: int) -> Column:
+    return Column(name, f"numeric({digits},4)", nothing="NaN")
 
 
 def _key(table: str, column: str) -> Index:
@@ -119,10 +126,7 @@ PORTFOLIO_SNAPSHOTS = Shape(
         _text("broker_namespace", not_null=True),
         _text("strategy_id", not_null=True),
         _document("positions"),
-        _money("total_realized_pnl"),
-        _money("total_unrealized_pnl"),
-        _money("total_pnl"),
-        _money("cash"),
+        *(_money(name) for name in MONEY),
         _instant("snapshot_time"),
         _instant("created_at"),
     ),
@@ -135,13 +139,14 @@ PORTFOLIO_SNAPSHOTS = Shape(
     ),
     group="portfolio_id",
     best_first="COALESCE(snapshot_time, created_at) DESC NULLS LAST, id DESC",
+    unfit=" OR ".join(f"t.{name} IN ('NaN', 'Infinity', '-Infinity')" for name in MONEY),
 )
 
 TRADING_EVENTS = Shape(
     "trading_events",
     "id",
     (
-        _serial("trading_events"),
+        _serial("trading_events", "id", "bigint", "integer"),
         _text("event_id", not_null=True),
         _text("event_type", not_null=True),
         _text("broker_namespace", not_null=True),
@@ -173,11 +178,11 @@ INSTRUMENTS = Shape(
         _text("exchange", 10, not_null=True),
         _text("segment", 20),
         _text("instrument_type", 10),
-        Column("last_price", "numeric(15,4)"),
-        Column("tick_size", "numeric(10,4)"),
+        _price("last_price", 15),
+        _price("tick_size", 10),
         Column("lot_size", "integer"),
         Column("expiry", "timestamp without time zone"),
-        Column("strike", "numeric(15,4)"),
+        _price("strike", 15),
         _flag("is_active", not_null=False),
         _instant("created_at"),
         _instant("updated_at"),

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from persistence.adoption.catalogue import Catalogue, read_catalogue
+from persistence.adoption.cleaning import holding_nothing
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
-from persistence.adoption.plan import Plan, plan_for
+from persistence.adoption.plan import Action, Plan, plan_for
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 from persistence.errors import NotMigrated
 from persistence.migration import heads, refuse_unknown
@@ -34,8 +35,12 @@ class Survey:
     plan: Plan
     counts: dict[str, Count]
     losses: dict[str, int]
-    odd_money: int
-    """Snapshots whose money is NaN or infinite: they stay as they are."""
+    unfit: dict[str, int]
+    """Rows by table whose money is NaN or infinite, which would be set aside."""
+    forgotten: dict[str, int]
+    """Values by table and column that stand for NULL, and would become it."""
+    copied_bytes: int
+    """What the tables hold whose rows are written anew, without their indexes."""
     unfinished: bool
     """Whether an earlier attempt was interrupted."""
 
@@ -68,7 +73,9 @@ def survey(url: str, settings: DatabaseSettings) -> Survey:
             plan,
             {table.name: _count(connection, table.name, table.about_rows) for table in catalogue.tables},
             _losses(connection) if foreseen else {},
-            _odd_money(connection) if foreseen else 0,
+            _unfit(connection) if foreseen else {},
+            _forgotten(connection) if foreseen else {},
+            _copied_bytes(connection, plan),
             bool(catalogue.begun_as),
         )
 
@@ -101,7 +108,9 @@ def _count(connection: Connection, table: str, about: int) -> Count:
 
 def _losses(connection: Connection) -> dict[str, int]:
     duplicates = {
-        shape.table: connection.value(f"SELECT count(*) - count(DISTINCT {shape.group}) FROM {shape.table}")
+        shape.table: connection.value(
+            f"SELECT count(*) - count(DISTINCT {shape.group}) FROM {shape.table} AS t WHERE {shape.fit}"
+        )
         for shape in SHAPES
         if shape.group
     }
@@ -109,10 +118,36 @@ def _losses(connection: Connection) -> dict[str, int]:
         f"SELECT count(*) FROM {FOREIGN_KEY.table} AS entry WHERE NOT EXISTS "
         f"(SELECT FROM {FOREIGN_KEY.target} AS one WHERE one.{FOREIGN_KEY.column} = entry.{FOREIGN_KEY.column})"
     )
-    return {table: count for table, count in {**duplicates, FOREIGN_KEY.table: orphans}.items() if count}
+    return _positive({**duplicates, FOREIGN_KEY.table: orphans})
 
 
-def _odd_money(connection: Connection) -> int:
-    columns = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
-    odd = " OR ".join(f"{column}::text IN ('NaN', 'Infinity', '-Infinity')" for column in columns)
-    return int(connection.value(f"SELECT count(*) FROM portfolio_snapshots WHERE {odd}"))
+def _copied_bytes(connection: Connection, plan: Plan) -> int:
+    copied = [step.table for step in plan.steps if step.action is Action.COPY]
+    return sum(connection.value("SELECT pg_table_size(%s::regclass)", (table,)) for table in copied)
+
+
+def _unfit(connection: Connection) -> dict[str, int]:
+    return _positive(
+        {
+            shape.table: connection.value(f"SELECT count(*) FROM {shape.table} AS t WHERE {shape.unfit}")
+            for shape in SHAPES
+            if shape.unfit
+        }
+    )
+
+
+def _forgotten(connection: Connection) -> dict[str, int]:
+    return _positive(
+        {
+            f"{shape.table}.{column.name}": connection.value(
+                f"SELECT count(*) FROM {shape.table} WHERE {holding_nothing(column)}"
+            )
+            for shape in SHAPES
+            for column in shape.columns
+            if column.nothing
+        }
+    )
+
+
+def _positive(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}

@@ -25,7 +25,8 @@ def undo(url: str, settings: DatabaseSettings, patience: Patience | None = None)
         unfinished = [shape for shape in SHAPES if shape.table in catalogue.shadows]
         for shape in unfinished:
             _drop(connection, catalogue, shape)
-        replaced = bool(read_catalogue(connection).side_tables)
+        # The side tables of an adoption that was finished long ago have nothing to do with it.
+        replaced = bool(catalogue.begun_as and read_catalogue(connection).side_tables)
         if STATE in catalogue.relations and not replaced:
             connection.run(f"DROP TABLE {STATE}")
         connection.give_lock()
@@ -37,14 +38,14 @@ def _drop(connection: Connection, catalogue: Catalogue, shape: Shape) -> None:
     if live is None:
         return
     shadow = Shadow(shape, live, catalogue.schema)
-    sides = [shape.duplicates, *(shadow.repairs(column) for column in shadow.documents)]
+    sides = [*shape.sides, *(shadow.repairs(column) for column in shadow.documents)]
 
     def drop() -> None:
         connection.run(f"DROP TRIGGER {TRIGGER} ON {shape.table}")
         connection.run(f"DROP TRIGGER {TRIGGER}_all ON {shape.table}")
         connection.run(f"DROP FUNCTION {shadow.function}()")
-        for name in (shadow.name, shadow.log, *filter(None, sides)):
-            connection.run(f"DROP TABLE {name}")
+        for name in (shadow.name, shadow.log, *sides):
+            connection.run(f"DROP TABLE IF EXISTS {name}")
         connection.run(f"DELETE FROM {STATE} WHERE step = %s", (shadow.progress,))
 
     connection.locking(shape.table, drop)

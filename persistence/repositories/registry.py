@@ -24,7 +24,7 @@ class RegistryRepository:
     def subscribe(
         self, instrument: InstrumentRecord, added_by: str, priority: int | None = None, notes: str | None = None
     ) -> SubscriptionRecord:
-        """Subscribe to the instrument; what is not given of one that is there already stays as it is.
+        """Subscribe to the instrument; what is not given of one that is there already stays as it is, its id too.
 
         Raises:
             Poison: there is no such instrument any more, or a text is too long.
@@ -32,6 +32,11 @@ class RegistryRepository:
         given = {name: value for name, value in (("priority", priority), ("notes", notes)) if value is not None}
         names = {"tradingsymbol": instrument.tradingsymbol, "exchange": instrument.exchange, "is_subscribed": True}
         row = {"instrument_token": instrument.instrument_token, "added_by": added_by, **names}
+        # First, as an insert draws an id even where it then only changes the row.
+        change = update(_table).where(_table.c.instrument_token == instrument.instrument_token)
+        changed = self._connection.execute(change.values({**names, **given}).returning(*_columns()))
+        if known := changed.mappings().one_or_none():
+            return SubscriptionRecord(**known)
         statement = (
             insert(_table)
             .values({"priority": DEFAULT_PRIORITY, **row, **given})

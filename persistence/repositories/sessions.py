@@ -1,5 +1,7 @@
 """Login sessions: one for each user, the newest save wins, tokens sealed."""
 
+# ruff: noqa: S608 - what is put into these statements is a constant of this file
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +24,12 @@ _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "ses
 _OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
 _NOT_OLDER = "COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at"
 _SEALED_FIELD = "access_token"
-_INVALIDATE = """
+_DATA = "CASE jsonb_typeof(stored.session_data) WHEN 'object' THEN stored.session_data ELSE '{}' END"
+"""In a database that was brought along it may be the JSON null, or anything else."""
+_INVALIDATE = f"""
     UPDATE trading_sessions AS stored
     SET is_active = false, updated_at = x.updated_at,
-        session_data = COALESCE(stored.session_data, '{}') - 'access_token'
+        session_data = {_DATA} - 'access_token'
             || jsonb_build_object('invalidation_reason', x.reason)
     FROM (SELECT DISTINCT ON (user_id) *
           FROM jsonb_to_recordset(CAST(%s AS jsonb))
@@ -33,10 +37,10 @@ _INVALIDATE = """
           ORDER BY user_id, updated_at DESC) AS x
     WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
 """
-_EXPIRE = text("""
+_EXPIRE = text(f"""
     UPDATE trading_sessions AS stored
     SET is_active = false,
-        session_data = COALESCE(session_data, '{}') - 'access_token'
+        session_data = {_DATA} - 'access_token'
             || jsonb_build_object('invalidation_reason', CAST(:reason AS text))
     FROM (SELECT session_id FROM trading_sessions
           WHERE is_active AND end_time <= :now
@@ -53,9 +57,9 @@ _PRUNE = text("""
         LIMIT :limit
     ))
 """)
-_USED = text("""
-    UPDATE trading_sessions
-    SET session_data = COALESCE(session_data, '{}')
+_USED = text(f"""
+    UPDATE trading_sessions AS stored
+    SET session_data = {_DATA}
         || jsonb_build_object('last_activity_timestamp', CAST(:used_at AS text))
     WHERE user_id = :user_id AND is_active
 """)

@@ -68,7 +68,7 @@ def showing(**documents: dict[str, Any]) -> Iterator[Directory]:
 
 class TestTheDatabase:
     def test_one_that_is_there_and_at_head_is_healthy(self, database_url: str) -> None:
-        for component in ("PostgreSQL", "Schema", "Clock"):
+        for component in ("PostgreSQL", "Schema", "Clock", "Ids"):
             result = found(database_url, Directory(), component)
             assert result is not None
             assert (component, result.status, result.cure) == (component, Health.HEALTHY, None)
@@ -104,6 +104,9 @@ class Skewed:
     def clock_ahead_s(self) -> float:
         return self.ahead_s
 
+    def ids_given(self) -> tuple[float, str]:
+        return 0.0, ""
+
 
 class TestTheClock:
     @pytest.mark.parametrize(
@@ -122,6 +125,25 @@ class TestTheClock:
 
         assert result is not None
         assert (result.status, result.message) == (status, message)
+
+
+class TestTheIds:
+    def test_a_table_that_has_given_most_of_them_is_degraded(self, database_url: str) -> None:
+        execute(database_url, "SELECT setval('users_id_seq', 1900000000), setval('trading_events_id_seq', 2147483648)")
+
+        result = found(database_url, Directory(), "Ids")
+
+        assert result is not None
+        assert (result.status, result.essential) == (Health.DEGRADED, False)
+        assert result.message == "users has given 88% of its ids, and takes no row after the last"
+
+    def test_the_tokens_of_instruments_are_no_ids_of_ours(self, database_url: str) -> None:
+        execute(database_url, "SELECT setval('instruments_instrument_token_seq', 2147483647)")
+
+        result = found(database_url, Directory(), "Ids")
+
+        assert result is not None
+        assert (result.status, result.message) == (Health.HEALTHY, "at most 0% given")
 
 
 class TestNats:

@@ -22,10 +22,13 @@ KEYS = {
 SIDES = {
     "_dup_trading_sessions_0002": "trading_sessions",
     "_dup_portfolio_snapshots_0002": "portfolio_snapshots",
+    "_nan_portfolio_snapshots_0002": "portfolio_snapshots",
     "_orphan_instrument_registry_0002": "instrument_registry",
 }
 MONEY = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
 DOCUMENTS = ("session_data", "instruments", "parameters", "positions", "event_data")
+NOTHING = {"session_data": "null", "last_price": "NaN", "tick_size": "NaN", "strike": "NaN"}
+"""Values that stand for NULL, and become it."""
 RENAMED = {"live_trading_enabled": "zerodha_trading_enabled"}
 Row = dict[str, str | None]
 
@@ -100,6 +103,8 @@ def _faults(
 def _same(table: str, column: str, key: str, before: str | None, now: str | None, books: Books) -> bool:
     if before is None and table == "instrument_registry" and column in {"tradingsymbol", "exchange"}:
         return now is not None  # filled from the instrument, as a test of its own shows
+    if now is None and before is not None:
+        return before == NOTHING.get(column)
     if before is None or now is None:
         return before is now
     if column in MONEY and table == "portfolio_snapshots":

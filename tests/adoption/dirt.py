@@ -14,7 +14,8 @@ _CLEAN = """
     INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange, last_price, expiry,
                              is_active)
     VALUES (1, 1, 'RELIANCE', 'Reliance', 'NSE', 2500.0500, NULL, true),
-           (2, 2, 'NIFTY25JANFUT', '', 'NFO', NULL, '2025-01-30 00:00:00', NULL);
+           (2, 2, 'NIFTY25JANFUT', '', 'NFO', NULL, '2025-01-30 00:00:00', NULL),
+           (3, 3, 'UNQUOTED', '', 'NSE', 'NaN', NULL, true);
     INSERT INTO instrument_registry (instrument_token, tradingsymbol, exchange, is_subscribed, priority)
     VALUES (1, 'RELIANCE', 'NSE', true, 100), (2, 'NIFTY25JANFUT', 'NFO', NULL, NULL);
     INSERT INTO strategy_configurations (id, strategy_type, instruments, parameters, is_active, {live}{names})
@@ -22,7 +23,8 @@ _CLEAN = """
            ('old', 'SimpleMomentumStrategy', '[]', '{{}}', false, true{values});
     INSERT INTO trading_sessions (session_id, user_id, is_active, session_data, start_time, created_at, updated_at)
     VALUES ('c1', 'cid', true, '{{"access_token": "t"}}', '2025-01-01', '2025-01-01', '2025-01-01'),
-           ('d1', 'dan', false, NULL, NULL, NULL, NULL);
+           ('d1', 'dan', false, NULL, NULL, NULL, NULL),
+           ('e1', 'eve', true, 'null', '2025-01-01', '2025-01-01', '2025-01-01');
     INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, event_data,
                                 correlation_id, event_timestamp)
     SELECT 'event-' || n, 'order_filled', 'paper', 'momentum', 1, '{{"quantity": 5, "price": "10.50"}}', 'c' || n,
@@ -58,13 +60,14 @@ def fill(url: str, old: OldDatabase) -> None:
             connection.exec_driver_sql(
                 "INSERT INTO strategy_configurations (id, strategy_type, instruments, parameters, is_active, "
                 f"{old.live}{', use_composition' if composed else ''}) "
-                f"VALUES ('bad{number}', 'Momentum', '{text}', '{text}', true, true{', true' if composed else ''})"
+                f"VALUES ('bad{number}', 'Momentum', '[{text}]', '{text}', true, true{', true' if composed else ''})"
             )
         if not old.fixed:
             connection.exec_driver_sql(_DIRTY_SESSIONS)
             # The same portfolio with different cash; of the last two, only the id tells which is newer.
             for amount, time in (("7.77", "2025-02-01"), ("8.88", "2025-01-05"), ("9.99", "2025-02-01")):
                 connection.exec_driver_sql(snapshot("paper:s0", amount, time))
+            connection.exec_driver_sql(snapshot("paper:s0", "'NaN'", "2025-03-01"))
             for number, text in enumerate(BAD_JSON):
                 _bad_json(connection, number, text)
         if old.null != "NOT NULL":

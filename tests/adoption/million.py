@@ -63,6 +63,7 @@ def main(rows: int) -> None:
             connection.connection.cursor().execute(_ROWS.format(rows=rows))
         found = survey(url, DatabaseSettings())
         _print(f"{rows:,} rows in each of {len(found.counts)} tables; {found.losses}; load {os.getloadavg()[0]:.1f}")
+        _print(f"{found.copied_bytes / 1e6:.0f} MB to copy")
         writers = [Writer(url, f"w{number}", seed=number, old=L0) for number in range(WRITERS)]
         with ExitStack() as stack:
             for writer in writers:

@@ -67,7 +67,7 @@ def reasons_after(url: str, *changes: str) -> tuple[str, ...]:
             "portfolio_snapshots.cash is real, Alpha",
         ),
         ("ALTER TABLE trading_events ALTER COLUMN event_id TYPE text", "trading_events.event_id is text, Alpha"),
-        ("ALTER TABLE trading_events ALTER COLUMN id TYPE bigint", "trading_events.id is bigint, Alpha"),
+        ("ALTER TABLE users ALTER COLUMN id TYPE bigint", "users.id is bigint, Alpha"),
         ("ALTER TABLE instruments ALTER COLUMN name DROP NOT NULL", "instruments.name may be NULL"),
         ("DROP TABLE instrument_registry", "table instrument_registry is missing"),
         ("ALTER TABLE users DROP CONSTRAINT users_pkey", "primary key users_pkey of users is not on id"),
@@ -141,13 +141,13 @@ def test_what_others_have_hung_on_a_table_that_stays_is_left_alone(empty_url: st
     L1.make(empty_url)
     run(
         empty_url,
-        "CREATE VIEW events AS SELECT event_id FROM trading_events",
-        "CREATE INDEX mine ON trading_events (event_type)",
+        "CREATE VIEW logins AS SELECT user_id FROM trading_sessions",
+        "CREATE INDEX mine ON trading_sessions (end_time)",
     )
 
     adopt(empty_url, SETTINGS, lambda _: None)
 
-    assert "CREATE VIEW public.events" in schema_of(empty_url)
+    assert "CREATE VIEW public.logins" in schema_of(empty_url)
     assert "CREATE INDEX mine" in schema_of(empty_url)
 
 

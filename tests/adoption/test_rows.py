@@ -12,8 +12,9 @@ from persistence.adoption.adoption import adopt
 from persistence.adoption.kinds import Kind
 from persistence.migration import configuration, current, differences, heads
 from persistence.urls import normalise_url
+from persistence.verification import Verdict, prove
 from settings import DatabaseSettings
-from tests.adoption.accounts import books_of, faults
+from tests.adoption.accounts import MONEY, books_of, faults
 from tests.adoption.conftest import TakenOver
 from tests.adoption.dirt import BAD_JSON, fill, snapshot
 from tests.adoption.dumps import schema_of
@@ -89,11 +90,40 @@ def test_of_duplicate_snapshots_the_newest_stays_and_its_money_is_exact(taken_ov
     assert aside == [("0.1",), ("7.77",), ("8.88",)]
 
 
-def test_money_that_is_no_number_stays_what_it_is(taken_over: TakenOver) -> None:
-    url = taken_over(L1).url
+def test_rows_whose_money_is_no_number_are_set_aside(taken_over: TakenOver) -> None:
+    url = taken_over(L0).url
 
-    statement = "SELECT cash::text FROM portfolio_snapshots WHERE portfolio_id IN ('paper:NaN', 'paper:Infinity')"
-    assert sorted(rows(url, statement)) == [("Infinity",), ("NaN",)]
+    aside = rows(url, "SELECT portfolio_id, cash::text FROM _nan_portfolio_snapshots_0002 ORDER BY 1, 2")
+    assert aside == [("paper:Infinity", "Infinity"), ("paper:NaN", "NaN"), ("paper:s0", "NaN")]
+
+
+def test_they_are_set_aside_where_money_is_exact_already_too(empty_url: str, head_schema: str) -> None:
+    L1.make(empty_url)
+    fill(empty_url, L1)
+    with connected(empty_url) as connection:
+        for column in MONEY:
+            connection.exec_driver_sql(f"ALTER TABLE portfolio_snapshots ALTER COLUMN {column} TYPE numeric")
+    before = books_of(empty_url)
+
+    adopted(empty_url)
+
+    assert len(rows(empty_url, "SELECT FROM _nan_portfolio_snapshots_0002")) == 2
+    assert faults(before, books_of(empty_url)) == []
+    assert schema_of(empty_url) == head_schema
+
+
+def test_prices_that_are_no_number_and_sessions_that_are_the_json_null_are_null(taken_over: TakenOver) -> None:
+    for old in (L0, L1):
+        url = taken_over(old).url
+
+        assert rows(url, "SELECT last_price FROM instruments WHERE instrument_token = 3") == [(None,)]
+        assert rows(url, "SELECT session_data IS NULL FROM trading_sessions WHERE session_id = 'e1'") == [(True,)]
+
+
+def test_what_was_taken_over_is_proved(taken_over: TakenOver, old: OldDatabase) -> None:
+    engine = create_engine(normalise_url(taken_over(old).url), poolclass=NullPool)
+
+    assert [one for one in prove(engine, timeout_s=30) if one.verdict is Verdict.FAILED] == []
 
 
 def test_digits_are_kept_where_the_server_is_set_to_show_fewer(empty_url: str) -> None:
@@ -210,7 +240,7 @@ def test_tables_of_others_are_left_alone(empty_url: str) -> None:
 
 def test_a_table_that_is_right_already_is_not_written_anew(empty_url: str) -> None:
     L1.make(empty_url)
-    statement = "SELECT pg_relation_filenode('trading_events'), pg_relation_filenode('trading_sessions')"
+    statement = "SELECT pg_relation_filenode('users'), pg_relation_filenode('trading_sessions')"
     before = rows(empty_url, statement)
 
     adopted(empty_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,11 +35,13 @@ def test_a_dry_run_shows_rows_locks_and_losses_and_writes_nothing(command: Comma
 
     assert result.code == 0
     assert "found     L0, Alpha Panda before the critical fixes" in result.out
-    assert "trading_sessions, 11 rows" in result.out
+    assert "trading_sessions, 12 rows" in result.out
     assert "put the copy in its place     ACCESS EXCLUSIVE     all 2.2s" in result.out
     assert "trading_sessions: 4 rows that are older duplicates are set aside" in result.out
     assert "instrument_registry: 2 rows without an instrument are set aside" in result.out
-    assert "portfolio_snapshots: 2 rows hold NaN or infinite money, and keep it" in result.out
+    assert "portfolio_snapshots: 3 rows whose money is NaN or infinite are set aside" in result.out
+    assert re.search(r"0\.\d MB are copied: estimated at 1\.0s, at 8 MB a second\.", result.out)
+    assert "instruments.last_price: 1 values that are NaN or the JSON null become NULL" in result.out
     assert result.out.endswith("a dry run: nothing was changed\n")
     assert schema_of(old_url, side_tables=True) == before
 

@@ -115,6 +115,14 @@ def test_a_second_subscription_changes_only_what_is_given(catalogue: Database) -
     assert (entry.priority, entry.notes, entry.is_subscribed) == (3, "core", True)
 
 
+def test_only_a_new_subscription_draws_an_id(catalogue: Database, database_url: str) -> None:
+    for _ in range(3):
+        subscribe(catalogue, 408065)
+    subscribe(catalogue, 738561)
+
+    assert execute(database_url, "SELECT id FROM instrument_registry ORDER BY id") == [(1,), (2,)]
+
+
 def test_nothing_is_stored_without_a_commit(catalogue: Database) -> None:
     with catalogue.writer_unit() as work:
         instrument = work.instruments.get(408065)

@@ -119,6 +119,30 @@ def test_of_duplicate_snapshots_the_newest_stays_with_its_exact_money(old_url: s
     assert rows(old_url, "SELECT id, cash FROM _dup_portfolio_snapshots_0002") == [(2, 999.0)]
 
 
+def test_snapshots_whose_money_is_no_number_are_set_aside(old_url: str) -> None:
+    run(old_url, snapshot("paper:s", "2025-01-02", "'NaN'"), snapshot("paper:s", "2025-01-01", "5"))
+
+    upgrade(old_url)
+
+    assert rows(old_url, "SELECT id, cash FROM portfolio_snapshots") == [(2, Decimal(5))]
+    assert rows(old_url, "SELECT id, cash::text FROM _nan_portfolio_snapshots_0002") == [(1, "NaN")]
+
+
+def test_what_stands_for_nothing_becomes_null(old_url: str) -> None:
+    run(
+        old_url,
+        session("a", "a", True, "2025-01-01", "null"),
+        INSTRUMENT,
+        REGISTERED.format(1),
+        "UPDATE instruments SET last_price = 'NaN', strike = 1",
+    )
+
+    upgrade(old_url)
+
+    assert rows(old_url, "SELECT last_price, strike FROM instruments") == [(None, Decimal(1))]
+    assert rows(old_url, "SELECT session_data IS NULL FROM trading_sessions") == [(True,)]
+
+
 def test_registered_instruments_that_are_gone_are_set_aside(old_url: str) -> None:
     run(old_url, INSTRUMENT, REGISTERED.format(1), REGISTERED.format(2))
 
@@ -185,6 +209,7 @@ def test_the_way_back_restores_every_removed_and_repaired_row(old_url: str) -> N
         session("2", "a", False, "2025-01-02"),
         snapshot("paper:s", "2025-01-02", "0.1"),
         snapshot("paper:s", "2025-01-01", "999.99"),
+        snapshot("paper:s", "2025-01-03", "'Infinity'"),
         REGISTERED.format(2),
         event("bad", r'{"a": "\u0000"}'),
     )

@@ -152,6 +152,10 @@ SCHEMA_FAULTS = {
         ["CREATE SEQUENCE own", "ALTER TABLE users ALTER COLUMN id SET DEFAULT nextval('own')"],
         [("users", Kind.DEFAULT, "id", "which the column does not own")],
     ),
+    "a sequence ends before the ids do": Fault(
+        ["ALTER SEQUENCE trading_events_id_seq AS integer"],
+        [("trading_events", Kind.DEFAULT, "id", "from its own sequence, which ends at 2147483647")],
+    ),
     "a check refuses rows": Fault(
         ["ALTER TABLE portfolio_snapshots ADD CONSTRAINT rich CHECK (cash > 0)"],
         [("portfolio_snapshots", Kind.CHECK, "rich", "not of this version: CHECK")],

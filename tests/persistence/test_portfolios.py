@@ -28,6 +28,16 @@ def test_a_second_save_replaces_the_first(database: Database) -> None:
         assert [one.cash for one in unit.portfolios.load("paper")] == [1, 2]
 
 
+def test_only_a_new_portfolio_draws_an_id(database: Database) -> None:
+    with database.writer_unit() as unit:
+        for cash in range(3):
+            unit.portfolios.upsert([Portfolio("a", Decimal(cash))])
+        unit.portfolios.upsert([Portfolio("b")])
+        ids = unit.connection.execute(text("SELECT id FROM portfolio_snapshots ORDER BY id")).scalars().all()
+
+    assert ids == [1, 2]
+
+
 def test_of_two_rows_for_one_portfolio_the_last_wins(database: Database) -> None:
     with database.writer_unit() as unit:
         unit.portfolios.upsert([Portfolio("a", Decimal(1)), Portfolio("a", Decimal(2))])

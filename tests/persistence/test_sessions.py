@@ -71,6 +71,42 @@ def test_an_invalidated_session_is_inactive_and_has_no_token(database: Database)
     assert stored.session_data == {"broker": "zerodha", "invalidation_reason": "logout"}
 
 
+NO_OBJECT = ("null", "[1]", '"text"', "7")
+"""What a session's data may be in a database that was brought along."""
+
+
+@pytest.mark.parametrize("data", NO_OBJECT)
+def test_a_session_whose_data_is_no_object_is_invalidated_all_the_same(
+    database: Database, database_url: str, data: str
+) -> None:
+    save(database, Session("u", at(1)))
+    with connected(database_url) as other:
+        other.execute(text("UPDATE trading_sessions SET session_data = CAST(:data AS jsonb)"), {"data": data})
+
+    with database.writer_unit() as unit:
+        (stored,) = unit.sessions.invalidate([Invalidation("u", "logout", at(2))])
+
+    assert (stored.is_active, stored.session_data) == (False, {"invalidation_reason": "logout"})
+
+
+@pytest.mark.parametrize("data", NO_OBJECT)
+def test_a_session_whose_data_is_no_object_is_used_and_ends_at_its_time_all_the_same(
+    database: Database, database_url: str, data: str
+) -> None:
+    save(database, Session("u", at(1), end_time=at(9)), Session("v", at(1)))
+    with connected(database_url) as other:
+        other.execute(text("UPDATE trading_sessions SET session_data = CAST(:data AS jsonb)"), {"data": data})
+
+    with database.writer_unit() as unit:
+        assert unit.sessions.note_use("v", at(5))
+        used = unit.sessions.get("v")
+        (ended,) = unit.sessions.expire(at(10), "token_expired", 9)
+
+    assert used is not None
+    assert used.session_data == {"last_activity_timestamp": at(5).isoformat()}
+    assert (ended.user_id, ended.session_data) == ("u", {"invalidation_reason": "token_expired"})
+
+
 def test_a_late_invalidation_does_not_end_a_newer_session(database: Database) -> None:
     save(database, Session("u", at(3)))
 

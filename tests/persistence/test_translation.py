@@ -23,6 +23,7 @@ CASES = [
     ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)", Unavailable),
     ("SET TRANSACTION READ ONLY; DELETE FROM inbox", Unavailable),
     ("SET ROLE nobody_at_all", Poison),
+    ("CREATE TEMP SEQUENCE one MAXVALUE 2; SELECT nextval('one') FROM generate_series(1, 3)", Unavailable),
 ]
 # Errors that need a second party or a broken disk, by the code that the server gives them.
 RAISED = [

@@ -40,6 +40,28 @@ def assert_each_counted_once(database_url: str, nats_url: str, signals: list[dic
     assert {message["causation_id"] for _, message, _ in published} == {one["id"] for one in signals}
 
 
+def test_ids_go_on_beyond_what_four_bytes_hold(daemon: Daemon, database_url: str, streams_url: str) -> None:
+    execute(database_url, "SELECT setval('trading_events_id_seq', 2147483647)")
+    sent = [streams.signal(), streams.signal()]
+
+    streams.publish(streams_url, "paper.signals.validated", sent)
+
+    assert_each_counted_once(database_url, streams_url, sent)
+    assert execute(database_url, "SELECT min(id) FROM trading_events") == [(2147483648,)]
+
+
+def test_signals_wait_while_no_id_is_left(daemon: Daemon, database_url: str, streams_url: str) -> None:
+    execute(database_url, "ALTER SEQUENCE trading_events_id_seq MAXVALUE 4")
+    sent = [streams.signal(), streams.signal()]
+
+    streams.publish(streams_url, "paper.signals.validated", sent)
+    eventually(lambda: daemon.status()["database"]["state"] == "away", 30)
+    execute(database_url, "ALTER SEQUENCE trading_events_id_seq NO MAXVALUE")
+
+    assert_each_counted_once(database_url, streams_url, sent)
+    assert execute(database_url, "SELECT count(*) FROM dead_letters") == [(0,)]
+
+
 def test_a_signal_becomes_rows_books_and_messages(daemon: Daemon, database_url: str, streams_url: str) -> None:
     sent = streams.signal(side="BUY", quantity=10, price="100")
 
