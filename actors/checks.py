@@ -44,10 +44,17 @@ def _nats(gateway: dict[str, Any] | None) -> str | None:
     if gateway is None:
         return None
     if gateway["state"] != "up":
-        raise CheckFailed(
-            f"away: {gateway['error'] or 'not connected'}", "see that the server runs and that NATS__URL is right"
-        )
+        why = str(gateway["error"] or "not connected")
+        raise CheckFailed(f"away: {why}", _nats_cure(why, embedded=gateway["embedded"]))
     return f"connected to {gateway['url']}"
+
+
+def _nats_cure(why: str, *, embedded: bool) -> str:
+    if embedded:
+        return "see nats/nats.log in the state directory"
+    if "authorization" in why.lower():
+        return "see NATS__CREDENTIALS_FILE (of a service the file nats-credentials), or the password in NATS__URL"
+    return "see that the server runs and that NATS__URL is right"
 
 
 def _streams(gateway: dict[str, Any] | None) -> str | None:

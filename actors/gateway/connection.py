@@ -13,7 +13,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from actors.gateway.given_up import IN_HAND
-from actors.gateway.subjects import TICKS_STREAM, StreamSpec
+from actors.gateway.subjects import TICKS_STREAM, Durable, StreamSpec
 from actors.gateway.wire import FrameParser, check
 from settings import NatsSettings
 
@@ -174,10 +174,10 @@ async def _recreate(js: JetStreamContext, stream: str, name: str, config: Consum
 
 
 async def figures(
-    js: JetStreamContext, specs: Sequence[StreamSpec], consumers: Sequence[tuple[str, str]]
+    js: JetStreamContext, specs: Sequence[StreamSpec], consumers: Sequence[Durable]
 ) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
     """By stream: messages kept, waiting for its consumer (`pending`), handed over and not settled (`ack_pending`).
-    Then the streams and consumers that there are not.
+    Then the streams and consumers that there are not; for a consumer that is yet to be made, all of its messages wait.
 
     Raises:
         nats.errors.Error, nats.js.errors.Error, TimeoutError: the server cannot be asked.
@@ -191,17 +191,24 @@ async def figures(
             missing.append(spec.name)
         else:
             measured[spec.name] = {"messages": info.state.messages, "pending": 0, "ack_pending": 0}
-    for stream, name in consumers:
+    for durable in consumers:
+        stream, name, _ = durable
         if stream not in measured:
             continue
         try:
             consumer = await js.consumer_info(stream, name)
         except NotFoundError:
             missing.append(f"{stream}/{name}")
+            measured[stream]["pending"] = await _kept(js, durable)
         else:
             waiting = {"pending": consumer.num_pending or 0, "ack_pending": consumer.num_ack_pending or 0}
             measured[stream] |= waiting
     return measured, tuple(missing)
+
+
+async def _kept(js: JetStreamContext, durable: Durable) -> int:
+    info = await js.stream_info(durable.stream, subjects_filter=durable.subjects)
+    return sum((info.state.subjects or {}).values())
 
 
 async def ticks_consumer(js: JetStreamContext, after_seq: int) -> tuple[str, int]:

@@ -30,7 +30,7 @@ from actors.runtime.directory import Directory
 from actors.tenure import Tenure
 from settings import NatsSettings
 
-RETRY_S = 0.5
+RETRY_MIN_S, RETRY_MAX_S = 0.5, 2.0
 RESUME_AGAIN_S = 5.0
 UP_TIMEOUT_S = 5
 
@@ -74,7 +74,10 @@ class Link:
         self._client: Client | None = None
         self._wire: Wire | None = None
         self._lost = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._retry_s = RETRY_MIN_S
+        self._refusal = ""
+        """Why the last attempt to connect failed, which nats-py only tells on the side."""
         self._failure: str | None = None
         self._logged: str | None = None
         self._loop = asyncio.get_running_loop()
@@ -99,19 +102,22 @@ class Link:
 
     async def run(self) -> None:
         """Connect, serve, and connect anew whenever the connection is closed for good; returns after `stop`."""
-        while not self._stopping:
+        while not self._stopping.is_set():
+            self._refusal = ""
             try:
                 await self._serve()
             except NATS_ERRORS as error:
                 self._failure = line(error)
+                if self._client is None and self._refusal:
+                    self._failure = self._refusal
                 if self._failure != self._logged:
                     self._log.warning("not connected", reason=self._failure)
                     self._logged = self._failure
             finally:
                 await self._close()
-            if not self._stopping:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._lost.wait(), RETRY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._retry_s)
+            self._retry_s = min(RETRY_MAX_S, 2 * self._retry_s)
 
     async def _serve(self) -> None:
         self._lost = asyncio.Event()
@@ -128,6 +134,7 @@ class Link:
         await self._discovery.serve(wire)
         await self._intake.attach(wire)
         self._failure = self._logged = None
+        self._retry_s = RETRY_MIN_S
         self._on_state("up", None)
         self._log.info("connected", server=_address(client))
         self._intake.reopen()
@@ -199,7 +206,7 @@ class Link:
         if client is None or not client.is_connected:
             return {}, ()
         measured, missing = await figures(client.jetstream(timeout=2), self._specs, self._consumers)
-        idle = {f"{stream}/{name}" for stream, name in self._consumers if not self._intake.pulls(name)}
+        idle = {f"{one.stream}/{one.name}" for one in self._consumers if not self._intake.pulls(one.name)}
         return measured, tuple(one for one in missing if one not in idle)
 
     async def stop_pulling(self) -> None:
@@ -208,7 +215,7 @@ class Link:
 
     def stop(self) -> None:
         """End `run`."""
-        self._stopping = True
+        self._stopping.set()
         self._lost.set()
 
     async def flush(self) -> None:
@@ -245,7 +252,7 @@ class Link:
         if self._wire is not None:
             self._wire.drop_unsent()
         self._on_state("away", "disconnected")
-        if not self._stopping:
+        if not self._stopping.is_set():
             self._log.warning("NATS is away; reconnecting")
 
     async def _reconnected(self) -> None:
@@ -265,6 +272,7 @@ class Link:
         self._lost.set()
 
     async def _failed(self, error: Exception) -> None:
+        self._refusal = line(error)
         self._on_state("away" if self._client is None or not self._client.is_connected else "up", line(error))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -53,10 +54,18 @@ def streams(brokers: Sequence[str]) -> tuple[StreamSpec, ...]:
     return (*shared, *(spec for broker in brokers for spec in _broker_streams(broker)))
 
 
-def durable_consumers(brokers: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The durable consumers of such a service: (stream, name)."""
-    signals = ((signals_stream(broker), signals_consumer(broker)) for broker in brokers)
-    return ((SESSIONS_STREAM, SESSIONS_CONSUMER), *signals)
+class Durable(NamedTuple):
+    """A durable consumer, its stream, and what it takes of it."""
+
+    stream: str
+    name: str
+    subjects: str
+
+
+def durable_consumers(brokers: Sequence[str]) -> tuple[Durable, ...]:
+    """The durable consumers of such a service."""
+    signals = (Durable(signals_stream(one), signals_consumer(one), validated_signals(one)) for one in brokers)
+    return (Durable(SESSIONS_STREAM, SESSIONS_CONSUMER, ">"), *signals)
 
 
 def _broker_streams(broker: str) -> tuple[StreamSpec, ...]:

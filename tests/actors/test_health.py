@@ -31,6 +31,7 @@ UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 NATS_UP: dict[str, Any] = {
     "state": "up",
     "url": "127.0.0.1:4222",
+    "embedded": False,
     "error": None,
     "missing": [],
     "streams": {"PAPER_SIGNALS": {"messages": 5, "pending": 3, "ack_pending": 0}},
@@ -165,6 +166,22 @@ class TestNats:
         assert result is not None
         assert result.status is status
         assert bool(result.cure) is (status is not Health.HEALTHY)
+
+    @pytest.mark.parametrize(
+        ("changes", "cure"),
+        [
+            ({"error": "Connect call failed"}, "NATS__URL is right"),
+            ({"error": "nats: 'Authorization Violation'"}, "NATS__CREDENTIALS_FILE"),
+            ({"error": "disconnected", "embedded": True}, "nats.log"),
+        ],
+    )
+    def test_the_cure_fits_what_keeps_it_away(self, changes: dict[str, Any], cure: str) -> None:
+        with showing(gateway=NATS_UP | {"state": "away"} | changes) as directory:
+            result = found(UNREACHABLE, directory, "NATS")
+
+        assert result is not None
+        assert result.cure is not None
+        assert cure in result.cure
 
     def test_before_the_gateway_has_shown_anything_nothing_is_said_of_it(self) -> None:
         assert found(UNREACHABLE, Directory(), "NATS") is None

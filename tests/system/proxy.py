@@ -55,7 +55,7 @@ class Proxy:
         self.url = url_of(self._listener.getsockname()[1])
         self.cut_after: Callable[[bytes], bool] = lambda _: False
         self.cut_before: Callable[[bytes], bool] = lambda _: False
-        self.cuts = 0
+        self.cuts = self.accepted = 0
         self.delay_s = 0.0
         """Each piece waits so long, either way."""
         self.silent = False
@@ -109,6 +109,7 @@ class Proxy:
         except OSError:
             to_client.transport.abort()
             return
+        self.accepted += 1
         connection = Connection(to_client, to_server)
         self._connections.add(connection)
         ways = (self._requests(connection, client, to_server), self._answers(connection, server, to_client))
