@@ -26,14 +26,17 @@ from persistence.instrument_load import load as load_file
 from persistence.records import InstrumentRecord
 from settings import Settings
 
+STANDARD_INPUT = Path("-")
+
 
 def load(settings: Settings, file: Path | None, *, full: bool, strict: bool, agreed: bool) -> int:
     """Load a file; prints each line that was refused on standard error, and what became of the others."""
     if file is None and sys.stdin.isatty():
         raise Failure("no file was given; name one, or pipe it into the command", USAGE)
+    path = None if file == STANDARD_INPUT else file
     order = LoadOrder(full=full, strict=strict, agreed=agreed)
     try:
-        with open_source(file, sys.stdin.buffer) as source, _Bar(source) as bar:
+        with open_source(path, sys.stdin.buffer) as source, _Bar(source) as bar:
             screening = Screening(source, bar.read)
             with opened(settings) as database:
                 started = time.monotonic()

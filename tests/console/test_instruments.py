@@ -76,9 +76,17 @@ def test_a_load_beside_a_lease_tells_how_long_it_paused(command: Command, own_da
 def test_standard_input_is_loaded_plain_and_packed(command: Command, own_database: str) -> None:
     plain = command("instruments", "load", given=dump(INFY))
     packed = command("instruments", "load", given=gzip.compress(dump(OPTION)))
+    named = command("instruments", "load", "-", "--strict", given=dump(RELIANCE))
 
-    assert (plain.code, packed.code, stored(own_database)) == (0, 0, 2)
+    assert (plain.code, packed.code, named.code, stored(own_database)) == (0, 0, 0, 3)
     assert "standard input: 1 instruments" in packed.out
+    assert "standard input: 1 instruments" in named.out
+
+
+def test_the_help_of_a_load_tells_how_to_name_standard_input(command: Command) -> None:
+    told = command("instruments", "load", "--help").out.replace("│", " ")
+
+    assert "standard input where it is `-`" in " ".join(told.split())
 
 
 def test_other_programs_read_json(command: Command, own_database: str, file: Path) -> None:
