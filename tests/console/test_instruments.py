@@ -116,7 +116,7 @@ def test_bad_lines_are_told_and_the_rest_is_loaded(command: Command, own_databas
     ("data", "code", "problem"),
     [
         (b"", 64, "standard input is empty"),
-        (b"token,symbol\n1,INFY\n", 64, "wrong header: unknown column 'token'"),
+        (b"token,symbol\n1,INFY\n", 64, "wrong header of 2 columns: unknown column at place 1"),
         (KITE.encode("utf-16"), 64, "standard input is UTF-16"),
         (b"\xff\xfe\xfd", 64, "standard input is UTF-16"),
         (b"x" * 1_000_000, 64, "the first line is longer than 65536 bytes"),

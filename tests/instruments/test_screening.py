@@ -97,10 +97,10 @@ def test_a_file_without_a_header_is_known_by_its_columns(row: str, columns: tupl
     [
         (b"", "test.csv is empty"),
         (b"\n# only comments\n\n", "test.csv is empty"),
-        (b"token,symbol\n1,A\n", "unknown column 'token', 'symbol'; no column instrument_token"),
+        (b"token,symbol\n1,A\n", "of 2 columns: unknown column at place 1, 2; no column instrument_token"),
         (KITE.replace("exchange_token", "name").encode(), "twice name"),
         (b"1,2,3\n", "is no header and has 3 columns"),
-        (b"<html><body>Forbidden</body></html>\n", "wrong header: unknown column '<html>"),
+        (b"<html><body>Forbidden</body></html>\n", "wrong header of 1 columns: unknown column at place 1"),
         (b"\xff\xff\xff\n", "first line is not UTF-8: byte 0xff at column 1"),
         (b"x" * 200_000, "first line is longer than 65536 bytes"),
     ],
@@ -108,6 +108,15 @@ def test_a_file_without_a_header_is_known_by_its_columns(row: str, columns: tupl
 def test_a_file_of_which_nothing_can_be_used_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(UnusableFile, match=reason):
         screened(data)
+
+
+@pytest.mark.parametrize("line", ["hunter2", "alice,hunter2", "instrument_token,hunter2,name,exchange", "7,hunter2,x"])
+def test_nothing_of_a_first_line_that_is_no_header_is_shown(line: str) -> None:
+    with pytest.raises(UnusableFile) as refusal:
+        screened(f"{line}\nhunter2\n".encode())
+
+    assert "hunter2" not in str(refusal.value)
+    assert f"{line.count(',') + 1} column" in str(refusal.value)
 
 
 def test_of_very_many_bad_lines_only_the_first_are_kept_and_all_are_counted() -> None:
