@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from urllib.parse import quote
 
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
 from persistence.adoption.shape import Column, Index, Shape
@@ -47,6 +48,8 @@ def differences(catalogue: Catalogue) -> tuple[str, ...]:
 def obstacles(catalogue: Catalogue) -> tuple[str, ...]:
     """What must be changed before it can be taken over, a line each."""
     kind = kind_of(catalogue)
+    if kind is Kind.EMPTY and catalogue.elsewhere:
+        return (_out_of_sight(catalogue),)
     return tuple(_obstacles(catalogue, kind)) if kind is not Kind.OURS else ()
 
 
@@ -168,6 +171,15 @@ def _obstacles(catalogue: Catalogue, kind: Kind) -> Iterator[str]:
     for shape in REWRITABLE:
         if rewritten(catalogue, shape):
             yield from in_the_way(catalogue.table(shape.table), shape)
+
+
+def _out_of_sight(catalogue: Catalogue) -> str:
+    there = catalogue.elsewhere[0]
+    return (
+        f"the tables are in the schema {' and '.join(catalogue.elsewhere)}, and not in {catalogue.schema}, which this "
+        f"connection works in: put {there} first in the search path, with ALTER ROLE .. SET search_path, or with "
+        f"options=-csearch_path%3D{quote(there)} in the query of DATABASE__POSTGRES_URL"
+    )
 
 
 def in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:
