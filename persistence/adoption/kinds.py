@@ -7,8 +7,10 @@ from enum import Enum
 from urllib.parse import quote
 
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
+from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Column, Index, Shape
 from persistence.adoption.shapes import ALPHA_PANDAS_REVISION, FOREIGN_KEY, LATER_INDEXES, REWRITABLE, SHAPES
+from settings import program
 
 OLDEST_SERVER = 140_000
 _FILLED = {(FOREIGN_KEY.table, "tradingsymbol"), (FOREIGN_KEY.table, "exchange")}
@@ -50,7 +52,9 @@ def obstacles(catalogue: Catalogue) -> tuple[str, ...]:
     kind = kind_of(catalogue)
     if kind is Kind.EMPTY and catalogue.elsewhere:
         return (_out_of_sight(catalogue),)
-    return tuple(_obstacles(catalogue, kind)) if kind is not Kind.OURS else ()
+    if kind is Kind.OURS:
+        return ()
+    return (*_torn(catalogue), *_obstacles(catalogue, kind))
 
 
 def rewritten(catalogue: Catalogue, shape: Shape) -> bool:
@@ -180,6 +184,24 @@ def _out_of_sight(catalogue: Catalogue) -> str:
         f"connection works in: put {there} first in the search path, with ALTER ROLE .. SET search_path, or with "
         f"options=-csearch_path%3D{quote(there)} in the query of DATABASE__POSTGRES_URL"
     )
+
+
+def _torn(catalogue: Catalogue) -> Iterator[str]:
+    """What an unfinished adoption has made and somebody has dropped since."""
+    for shape in REWRITABLE:
+        table = catalogue.table(shape.table)
+        if table is None or not rewritten(catalogue, shape):
+            continue
+        shadow = Shadow(shape, table, catalogue.schema)
+        if not {shadow.name, shadow.log} & catalogue.relations:
+            continue
+        for name in shadow.parts:
+            if name not in catalogue.relations:
+                means = f", and every write to {shape.table} fails without it" if name == shadow.log else ""
+                yield (
+                    f"{name} is missing, which an unfinished adoption has made{means}: undo that with "
+                    f"`{program()} db adopt --undo`, and adopt anew"
+                )
 
 
 def in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:
