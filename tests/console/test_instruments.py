@@ -259,3 +259,25 @@ def test_a_large_load_needs_little_memory(own_database: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "120000 new" in done.stdout
     assert int(done.stdout.split()[-1]) * 1024 < 100 * MIB
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        (b"x" * 40 * MIB, "dump.csv.gz line 3: is longer than 65536 bytes\n"),
+        (b"\n" * 2 * MIB, ""),
+    ],
+    ids=["one line", "blank lines"],
+)
+def test_a_packed_file_takes_the_memory_of_a_small_one_whatever_it_unpacks_to(
+    own_database: str, tmp_path: Path, rest: bytes, told: str
+) -> None:
+    path = tmp_path / "dump.csv.gz"
+    path.write_bytes(gzip.compress(dump(INFY) + rest, compresslevel=1))
+
+    command = [sys.executable, "-c", LOAD_AND_TELL_PEAK, "instruments", "load", str(path)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (done.returncode, done.stderr) == (0, told)
+    assert "1 new" in done.stdout
+    assert int(done.stdout.split()[-1]) * 1024 < 95 * MIB

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tracemalloc
+
 import pytest
 
 from benchmarks.database import dump as generated
 from persistence.instrument_file.layout import KITE as COLUMNS
 from persistence.instrument_file.layout import SHORT, UnusableFile
-from persistence.instrument_file.screening import REFUSALS_KEPT
+from persistence.instrument_file.screening import REFUSALS_KEPT, Screening
+from persistence.instrument_file.source import BLOCK_BYTES, Source
 from tests.instruments.files import INFY, KITE, OPTION, RELIANCE, dump, refusals, screened
+
+MIB = 1 << 20
 
 
 def test_valid_lines_pass_unchanged() -> None:
@@ -124,3 +131,22 @@ def test_of_very_many_bad_lines_only_the_first_are_kept_and_all_are_counted() ->
 
     assert len(screening.refusals) == REFUSALS_KEPT
     assert screening.refused == REFUSALS_KEPT + 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\n", b"x\n", b"#\n", b"x" * 70_000 + b"\n", b"," * 60_000 + b"\n", b"x" * 4 * MIB],
+    ids=["blank", "short", "comment", "too long", "many columns", "no end"],
+)
+def test_lines_that_are_no_rows_take_no_memory_however_many_or_long_they_are(line: bytes) -> None:
+    data = gzip.compress(dump(INFY) + line * max(1, 5 * BLOCK_BYTES // 4 // len(line)), compresslevel=1)
+    tracemalloc.start()
+    try:
+        screening = Screening(Source(io.BytesIO(data), "test.csv.gz"))
+        rows = list(iter(screening.read, b""))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert rows == [f"{INFY}\n".encode()]
+    assert peak < 3 * MIB
