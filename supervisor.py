@@ -47,7 +47,7 @@ from actors.gateway.subjects import TICKS, streams
 from actors.health import HealthActor
 from actors.inspection import Inspection
 from actors.masking import masked
-from actors.messages import BrokerClosed, Delivery, Released, Routed
+from actors.messages import BrokerClosed, Delivery, Released, Routed, StopTree
 from actors.metrics.actor import MetricsActor
 from actors.metrics.collector import Metrics
 from actors.metrics.routes import MetricsRoutes
@@ -55,6 +55,7 @@ from actors.process import Process, Servers
 from actors.runtime import log
 from actors.runtime.cell import Context
 from actors.runtime.child import ChildSpec, GiveUp
+from actors.runtime.events import StopWanted
 from actors.runtime.flags import Flags
 from actors.runtime.supervisor import Supervisor, nested
 from actors.runtime.systemd import Notifier
@@ -161,10 +162,11 @@ class SupervisorActor(Supervisor):
         specs: Sequence[ChildSpec],
         brokers: Sequence[str],
         on_up: Callable[[], None],
+        on_stopping: Callable[[str], None],
         on_down: Callable[[str, int], None],
     ) -> None:
         super().__init__(context, specs, Flags(intensity=10, period_s=30), on_down=on_down)
-        self._on_up = on_up
+        self._on_up, self._on_stopping = on_up, on_stopping
         directory = context.directory
         directory.routes = {
             ("sessions", None): "auth",
@@ -172,11 +174,15 @@ class SupervisorActor(Supervisor):
             **{("signals", broker): f"trading.{broker}" for broker in brokers},
         }
         context.surroundings.dead_letters.on_delivery = self._release
-        self.also_handles({Routed: self._route})
+        self.also_handles({Routed: self._route, StopTree: self._stop_tree})
 
     def on_tree_up(self) -> None:
         self.log.info("up", children=len(self.tree.children))
         self._on_up()
+
+    def _stop_tree(self, message: StopTree) -> None:
+        self._on_stopping(message.why)
+        self._step(StopWanted(message.why, message.exit_code))
 
     def _release(self, delivery: Delivery) -> None:
         self.context.directory["gateway"].tell_control(Released((delivery,), 1.0))
@@ -202,10 +208,11 @@ def run(settings: Settings, reread: Callable[[], Settings] = load) -> int:
         database: Database,
         report: StatusReport,
         on_up: Callable[[], None],
+        on_stopping: Callable[[str], None],
         on_down: Callable[[str, int], None],
     ) -> SupervisorActor:
         specs = children(settings, servers, database, report)
-        return SupervisorActor(context, specs, settings.brokers, on_up, on_down)
+        return SupervisorActor(context, specs, settings.brokers, on_up, on_stopping, on_down)
 
     faulthandler.enable()
     log.configure(settings.log.level, settings.log.format)

@@ -10,12 +10,15 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from actors.masking import masked
 from actors.peers import Peer
 from actors.runtime.repetition import EACH
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 FORBIDDEN = 403
 NOBODY = -1
+LONGEST_COMMAND = 200
+"""Characters of a command that are shown."""
 
 
 class Audit:
@@ -65,12 +68,25 @@ class Audit:
                 self._tell("operator command", scope, peer, None)
 
     def _tell(self, event: str, scope: Scope, peer: Peer, status: int | None) -> None:
-        command = f"{scope['method']} {scope['raw_path'].decode('ascii', 'replace')}"
         who = {"uid": peer.uid, "user": peer.user, "pid": peer.pid}
-        self._log.warning(event, command=command, **who, status=status, **{EACH: True})
+        self._log.warning(
+            event, command=shown_command(scope["method"], scope["path"]), **who, status=status, **{EACH: True}
+        )
 
     def _group(self) -> int:
         try:
             return self._path.stat().st_gid
         except OSError:
             return NOBODY
+
+
+def shown_command(method: str, path: str) -> str:
+    """A request as a line may hold it: of a bounded length, without secrets, its control characters spelled out.
+
+    Args:
+        method: of the request.
+        path: with its percent signs resolved, as otherwise they would hide a secret.
+    """
+    text = masked(f"{method} {path}")
+    spelled = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: LONGEST_COMMAND + 1])
+    return spelled if len(spelled) <= LONGEST_COMMAND else f"{spelled[:LONGEST_COMMAND]}.."

@@ -170,7 +170,7 @@ class ControlActor(ServiceActor):
         return _json({"error": f"no child is named {name}; the children are: {children}"}, 400)
 
     async def _stop_all(self, _: Request) -> Response:
-        self._supervisor.tell_control(StopTree("stopped by the operator"))
+        self._supervisor.tell_control(StopTree("stop"))
         return _json({"stopping": os.getpid()})
 
     @property

@@ -72,6 +72,7 @@ class Grow(Protocol):
         database: Database,
         report: StatusReport,
         on_up: Callable[[], None],
+        on_stopping: Callable[[str], None],
         on_down: Callable[[str, int], None],
         /,
     ) -> Supervisor: ...
@@ -114,8 +115,10 @@ class Process:
         self._notifier = notifier
         self._grow = grow
         self._live = LiveSettings(settings, reread)
+        self._clock = SystemClock()
         self._is_up = False
         self._alive_at = 0.0
+        self._stopping_since: float | None = None
         self._line, self._line_at = StatusLine(), 0.0
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._stack = ExitStack()
@@ -133,10 +136,12 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        if self._stopping_since is not None:
+            self._log.info("stopped", took_s=round(self._clock.monotonic() - self._stopping_since, 3))
 
     def run(self, node: str) -> tuple[str, int]:
         """Start everything, wait, stop everything; returns why it ended, and the exit code."""
-        clock, directory = SystemClock(), Directory()
+        clock, directory = self._clock, Directory()
         dead_letters, timers = DeadLetters(clock), Timers(clock)
         surroundings = Surroundings(directory, dead_letters, timers, clock)
         handle = Handle("supervisor", Mailbox(None, clock), Telemetry(), dead_letters, clock)
@@ -171,6 +176,7 @@ class Process:
             database,
             report,
             self._up,
+            lambda cause: self._events.put(("stopping", cause)),
             lambda why, exit_code: self._events.put(("down", (why, exit_code))),
         )
         return self._wait(handle, report, root.launch(), database, dump)
@@ -229,7 +235,9 @@ class Process:
             if kind == "down":
                 self._keep(report)
                 return str(value[0]), int(value[1])
-            if value in asides:
+            if kind == "stopping":
+                self._tell_stopping(value)
+            elif value in asides:
                 asides[value]()
             elif value == signal.SIGCHLD:
                 if not stopping:
@@ -237,10 +245,17 @@ class Process:
             elif stopping:
                 self._leave(128 + value)
             else:
+                cause = signal.Signals(value).name
+                self._tell_stopping(cause)
                 self._is_up = False
                 stopping, leave_at = True, now() + STOP_DEADLINE_S
                 self._notifier.stopping(STOP_DEADLINE_S + SERVERS_STOP_S)
-                handle.tell_control(StopTree(f"{signal.Signals(value).name} received"))
+                handle.tell_control(StopTree(cause))
+
+    def _tell_stopping(self, cause: str) -> None:
+        if self._stopping_since is None:
+            self._stopping_since = self._clock.monotonic()
+            self._log.info("stopping", cause=cause)
 
     def _reload(self, database: Database) -> None:
         if self._is_up:

@@ -58,12 +58,13 @@ def adopt(settings: Settings, *, yes: bool, dry_run: bool, patience_s: float) ->
 def undo(settings: Settings) -> int:
     """Take back an unfinished adoption, as far as it has not replaced any table."""
     with failures(), database_url(settings) as url:
-        dropped, replaced = give_back(url, settings.database)
+        undone = give_back(url, settings.database)
     console = screen()
-    console.print(
-        f"dropped the unfinished copies of {', '.join(dropped)}" if dropped else "there were no unfinished copies"
-    )
-    if replaced:
+    for line in undone.missing:
+        console.print(escape(line), soft_wrap=True)
+    copies = ", ".join(undone.dropped)
+    console.print(f"dropped the unfinished copies of {copies}" if copies else "there were no unfinished copies")
+    if undone.replaced:
         console.print("some tables are in their new shape already and stay so: adopt again, or restore the backup")
     return OK
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from console.database import opened
+from console.encoding import demand_utf8
 from console.failure import FAILED, OK, USAGE, Failure
 from console.output import plain_table, printable, screen, write_json
 from persistence.database import Database
@@ -26,14 +27,19 @@ from persistence.instrument_load import load as load_file
 from persistence.records import InstrumentRecord
 from settings import Settings
 
+STANDARD_INPUT = Path("-")
+
 
 def load(settings: Settings, file: Path | None, *, full: bool, strict: bool, agreed: bool) -> int:
     """Load a file; prints each line that was refused on standard error, and what became of the others."""
     if file is None and sys.stdin.isatty():
         raise Failure("no file was given; name one, or pipe it into the command", USAGE)
+    path = None if file == STANDARD_INPUT else file
+    if path is not None:
+        demand_utf8("the name of the file", path.name)
     order = LoadOrder(full=full, strict=strict, agreed=agreed)
     try:
-        with open_source(file, sys.stdin.buffer) as source, _Bar(source) as bar:
+        with open_source(path, sys.stdin.buffer) as source, _Bar(source) as bar:
             screening = Screening(source, bar.read)
             with opened(settings) as database:
                 started = time.monotonic()
@@ -103,6 +109,7 @@ def search(settings: Settings, wanted: str, exchange: str | None, limit: int, *,
     text = wanted.strip()
     if not text or not text.isprintable() or "\0" in (exchange or ""):
         raise Failure("nothing to search for; give a part of a symbol or name", USAGE)
+    demand_utf8("the exchange", exchange or "")
     with opened(settings) as database, database.read_unit() as work:
         found = work.instruments.search(text, limit, exchange)
     if as_json:

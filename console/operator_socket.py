@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from console.encoding import demand_utf8
 from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
 from settings import program
 
@@ -119,5 +120,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _resource(parts: Sequence[str], query: Mapping[str, str]) -> str:
+    for text in (*parts, *query.values()):
+        demand_utf8("the argument", text)
     path = "".join(f"/{quote(part, safe='')}" for part in parts)
     return f"{path}?{urlencode(query)}" if query else path

@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from rich.markup import escape
 
+from console.encoding import demand_utf8
 from console.envelope import wire_time
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
@@ -51,6 +52,8 @@ def show(settings: Settings, user: str, *, as_json: bool) -> int:
 
 def save(settings: Settings, login: Login, *, as_json: bool) -> int:
     """Store a login; prints the session as it stands after the commit."""
+    for text in (login.user_id, login.broker, login.login_method, login.user_name, login.email):
+        demand_utf8("the argument", text or "")
     body = {
         "user_id": login.user_id,
         "broker": login.broker,
@@ -66,6 +69,7 @@ def save(settings: Settings, login: Login, *, as_json: bool) -> int:
 
 def invalidate(settings: Settings, user: str, reason: str, *, as_json: bool) -> int:
     """End a user's session; prints it as it stands after the commit."""
+    demand_utf8("the reason", reason)
     daemon = _daemon(settings)
     daemon.get("sessions", user)
     _print_one(daemon.delete("sessions", user, reason=reason), as_json)

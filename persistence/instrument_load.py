@@ -24,15 +24,16 @@ from sqlalchemy.exc import DBAPIError
 
 from persistence import models
 from persistence.database import UNLIMITED_TRANSACTION, Database
-from persistence.errors import Conflict, PersistenceError
+from persistence.errors import Conflict, PersistenceError, Unavailable
 from persistence.instrument_file.fields import INT32_MAX
 from persistence.instrument_file.screening import Screening
 from persistence.pacing import Pacing
 from persistence.records import InstrumentCounts, LoadRecord
 from persistence.unit_of_work import UnitOfWork
 
-LIMITS_S = {"statement_timeout": 600, "idle_in_transaction_session_timeout": 600, "lock_timeout": 10}
+LIMITS_S: dict[str, float] = {"statement_timeout": 600, "idle_in_transaction_session_timeout": 600, "lock_timeout": 10}
 """Of the session: a statement may be about all of the file, and a pipe be slow to be written."""
+LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
 LOCK_KEY = 0x63617461
 """Of the advisory lock that lets one load run at a time."""
 PORTION_PAGES = 64
@@ -98,9 +99,10 @@ def load(database: Database, screening: Screening, order: LoadOrder, on_merged: 
     Raises:
         LoadRefused: no line of it is a row, or `order` refuses what it would do.
         UnusableFile: it cannot be read to its end.
-        PersistenceError: the database's failures, by class.
+        Conflict: the catalogue was locked by somebody else for all the time that a load waits.
+        PersistenceError: the database's other failures, by class.
     """
-    with database.writer_unit() as work, _alone(work.connection):
+    with _own_limits_told(), database.writer_unit() as work, _alone(work.connection):
         catalogue = _Catalogue(work, screening)
         catalogue.copy_lines()
         _check_lines(screening, order)
@@ -138,6 +140,21 @@ def _check_full(screening: Screening, order: LoadOrder, listed: int, before: Ins
             f"{screening.name}: {screening.unknown} invalid lines do not tell their instrument, and --full would"
             " deactivate it; nothing was changed, correct them, or give --yes"
         )
+
+
+@contextmanager
+def _own_limits_told() -> Iterator[None]:
+    """Let no error name the settings of other transactions: what has ended the load is one of `LIMITS_S`."""
+    try:
+        yield
+    except PersistenceError as error:
+        if error.sqlstate == LOCK_NOT_AVAILABLE:
+            what = f"the catalogue was locked by another transaction for the {LIMITS_S['lock_timeout']:g} s that a load"
+            raise Conflict(f"{what} waits: let that one end; nothing was changed", error.sqlstate) from error
+        if error.sqlstate == QUERY_CANCELED:
+            what = f"a statement of the load was cancelled, or took longer than {LIMITS_S['statement_timeout']:g} s"
+            raise Unavailable(f"{what}: see the server's log; nothing was changed", error.sqlstate) from error
+        raise
 
 
 @contextmanager

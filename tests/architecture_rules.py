@@ -60,7 +60,7 @@ OURS: dict[str, tuple[str, ...]] = {
     "actors.database": (*_SHARED, "persistence"),
     "actors.health": (*_SHARED, "actors.diagnosis"),
     "actors.peers": (),
-    "actors.audit": ("actors.runtime", "actors.peers"),
+    "actors.audit": ("actors.masking", "actors.runtime", "actors.peers"),
     "actors.drain": _SHARED,
     "actors.control": (*_SHARED, "actors.audit", "actors.peers"),
     "actors.metrics": _SHARED,

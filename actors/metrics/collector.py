@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,11 +19,12 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from actors.masking import masked
 from actors.metrics.figures import of_status
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory
 from actors.runtime.histogram import Spread
-from actors.runtime.metric import Kind, Measured, Metric, Total, counter
+from actors.runtime.metric import Kind, Measured, Metric, Sample, Total, Value, counter
 
 
 class Metrics(Collector):
@@ -96,8 +98,7 @@ def family(metric: Metric) -> Family:
             made = SummaryMetricFamily(metric.name, metric.text, labels=names)
         case Kind.HISTOGRAM:
             made = HistogramMetricFamily(metric.name, metric.text, labels=names)
-    for labels, value in metric.samples:
-        values = [labels[name] for name in names]
+    for values, value in labelled(metric.samples):
         if isinstance(value, Spread):
             made.add_metric(values, value.cumulative(), value.total)
         elif isinstance(value, Total):
@@ -106,3 +107,19 @@ def family(metric: Metric) -> Family:
             made.add_metric(values, float(value))
     found: Family = made
     return found
+
+
+def labelled(samples: Iterable[Sample]) -> Iterator[tuple[list[str], Value]]:
+    """The samples with the values of their labels as they may be shown: masked as in a log line.
+
+    Those that are the same once they are masked are numbered, as no two samples may have the same labels.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    for labels, value in samples:
+        true = list(labels.values())
+        shown = [masked(one) for one in true]
+        if shown != true:
+            seen[tuple(shown)] += 1
+            if (number := seen[tuple(shown)]) > 1:
+                shown = [f"{one} ({number})" if one != was else one for one, was in zip(shown, true, strict=True)]
+        yield shown, value

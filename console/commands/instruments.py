@@ -28,7 +28,9 @@ def instruments_load(
     context: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV as Kite's dump, plain or gzip; standard input by default.", show_default=False),
+        typer.Argument(
+            help="CSV as Kite's dump, plain or gzip; standard input where it is `-` or not given.", show_default=False
+        ),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="The file lists all there is: what it does not list becomes inactive.")

@@ -22,6 +22,13 @@ _TABLES = """
       FROM pg_class c
      WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (%s) AND relkind <> 'i'
 """
+# One or two of these names may be those of another program.
+_ELSEWHERE = """
+    SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE relname = ANY (%s) AND relkind IN ('r', 'p') AND nspname <> current_schema()
+       AND NOT starts_with(nspname, 'pg_') AND has_schema_privilege(n.oid, 'USAGE')
+     GROUP BY nspname HAVING count(*) >= 3 ORDER BY nspname
+"""
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
            COALESCE(pg_get_expr(d.adbin, d.adrelid), ''), a.attidentity <> '' OR a.attgenerated <> ''
@@ -148,6 +155,8 @@ class Catalogue:
     """The kind that an unfinished adoption found."""
     shadows: frozenset[str] = field(default_factory=frozenset)
     """Tables whose shadow exists."""
+    elsewhere: tuple[str, ...] = ()
+    """Other schemas that hold the tables, as far as the user may look into them."""
 
     def table(self, name: str) -> LiveTable | None:
         """The table of that name."""
@@ -189,6 +198,7 @@ def read_catalogue(connection: Connection) -> Catalogue:
         tables=_tables(connection, names),
         begun_as=begun[0][0] if begun else "",
         shadows=frozenset(name for name in names if SHADOW_PREFIX + name in relations),
+        elsewhere=tuple(name for (name,) in connection.rows(_ELSEWHERE, (names,))),
     )
 
 

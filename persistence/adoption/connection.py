@@ -25,12 +25,16 @@ Parameters = Sequence[Any] | Mapping[str, Any] | None
 _IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 _GENTLE_ATTEMPTS = 2
 _LONGEST_PAUSE_S = 5.0
+# An index that is built concurrently also waits for snapshots that are older, whatever their transactions have locked.
 _HOLDERS = """
-    SELECT pid, application_name, state, date_trunc('second', now() - xact_start)
-      FROM pg_locks JOIN pg_stat_activity USING (pid)
-     WHERE relation = to_regclass(%s) AND granted AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    SELECT pid, usename, application_name, state, date_trunc('second', now() - xact_start)
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+       AND (pid IN (SELECT pid FROM pg_locks WHERE relation = to_regclass(%(table)s) AND granted)
+            OR %(snapshots)s AND backend_xmin IS NOT NULL)
      ORDER BY xact_start LIMIT 1
 """
+_SEES_OTHERS = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,11 @@ class Connection:
         Raises:
             Conflict: the table was in use for all of that time; the message says by whom.
         """
-        self._again(table, lambda attempt: self._bounded(work, before, attempt))
+        self._again(table, lambda attempt: self._bounded(work, before, attempt), snapshots=False)
 
     def unhurried(self, table: str, work: Callable[[], None]) -> None:
         """As `locking`, for a statement that makes nobody wait and must not be in a transaction."""
-        self._again(table, lambda _: self._waiting(work))
+        self._again(table, lambda _: self._waiting(work), snapshots=True)
 
     def take_lock(self) -> None:
         """Keep other migrations out until the connection ends or `give_lock`.
@@ -140,7 +144,7 @@ class Connection:
             if not self._raw.closed:
                 self.run("SET lock_timeout = 0")
 
-    def _again(self, table: str, work: Callable[[int], None]) -> None:
+    def _again(self, table: str, work: Callable[[int], None], *, snapshots: bool) -> None:
         deadline_s = time.monotonic() + self.patience.total_s
         pause_s = 0.1
         for attempt in count(1):
@@ -148,18 +152,26 @@ class Connection:
                 work(attempt)
             except (*_IN_THE_WAY, HeldTooLong):
                 if time.monotonic() + pause_s > deadline_s:
-                    raise Conflict(self._in_use(table)) from None
+                    raise Conflict(self._in_use(table, snapshots=snapshots)) from None
             else:
                 return
             time.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
-    def _in_use(self, table: str) -> str:
-        holders = self.rows(_HOLDERS, (table,))
-        holder = ""
+    def _in_use(self, table: str, *, snapshots: bool) -> str:
+        """Why the step was given up; with `snapshots` it also waits for older ones of the whole database."""
+        holders = self.rows(_HOLDERS, {"table": table, "snapshots": snapshots})
         if holders:
-            pid, name, state, age = holders[0]
-            holder = f"; process {pid} ({name or 'unnamed'}, {state}) has held it for {age}"
+            pid, user, name, state, age = holders[0]
+            what = "a transaction" if snapshots else "it"
+            holder = (
+                f"; process {pid} (user {user}, {name or 'unnamed'}, {state}) has held {what} for {age}: "
+                f"let it end, or end it with SELECT pg_terminate_backend({pid})"
+            )
+        elif not self.value(_SEES_OTHERS):
+            holder = "; this user cannot see by whom: GRANT pg_read_all_stats"
+        else:
+            holder = ""
         return f"the table {table} was in use for {self.patience.total_s:g} s without a gap{holder}"
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from urllib.parse import quote
 
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
+from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Column, Index, Shape
 from persistence.adoption.shapes import ALPHA_PANDAS_REVISION, FOREIGN_KEY, LATER_INDEXES, REWRITABLE, SHAPES
+from settings import program
 
 OLDEST_SERVER = 140_000
 _FILLED = {(FOREIGN_KEY.table, "tradingsymbol"), (FOREIGN_KEY.table, "exchange")}
@@ -47,7 +50,11 @@ def differences(catalogue: Catalogue) -> tuple[str, ...]:
 def obstacles(catalogue: Catalogue) -> tuple[str, ...]:
     """What must be changed before it can be taken over, a line each."""
     kind = kind_of(catalogue)
-    return tuple(_obstacles(catalogue, kind)) if kind is not Kind.OURS else ()
+    if kind is Kind.EMPTY and catalogue.elsewhere:
+        return (_out_of_sight(catalogue),)
+    if kind is Kind.OURS:
+        return ()
+    return (*_torn(catalogue), *_obstacles(catalogue, kind))
 
 
 def rewritten(catalogue: Catalogue, shape: Shape) -> bool:
@@ -168,6 +175,33 @@ def _obstacles(catalogue: Catalogue, kind: Kind) -> Iterator[str]:
     for shape in REWRITABLE:
         if rewritten(catalogue, shape):
             yield from in_the_way(catalogue.table(shape.table), shape)
+
+
+def _out_of_sight(catalogue: Catalogue) -> str:
+    there = catalogue.elsewhere[0]
+    return (
+        f"the tables are in the schema {' and '.join(catalogue.elsewhere)}, and not in {catalogue.schema}, which this "
+        f"connection works in: put {there} first in the search path, with ALTER ROLE .. SET search_path, or with "
+        f"options=-csearch_path%3D{quote(there)} in the query of DATABASE__POSTGRES_URL"
+    )
+
+
+def _torn(catalogue: Catalogue) -> Iterator[str]:
+    """What an unfinished adoption has made and somebody has dropped since."""
+    for shape in REWRITABLE:
+        table = catalogue.table(shape.table)
+        if table is None or not rewritten(catalogue, shape):
+            continue
+        shadow = Shadow(shape, table, catalogue.schema)
+        if not {shadow.name, shadow.log} & catalogue.relations:
+            continue
+        for name in shadow.parts:
+            if name not in catalogue.relations:
+                means = f", and every write to {shape.table} fails without it" if name == shadow.log else ""
+                yield (
+                    f"{name} is missing, which an unfinished adoption has made{means}: undo that with "
+                    f"`{program()} db adopt --undo`, and adopt anew"
+                )
 
 
 def in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:

@@ -65,6 +65,11 @@ class Shadow:
         """The side table of the JSON that had to be mended."""
         return f"_json_{self.table}_{column}_{REVISION}"
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All tables that an adoption of the table makes, in the order in which it makes them."""
+        return (self.name, self.log, *self.shape.sides, *(self.repairs(column) for column in self.documents))
+
     def creation(self) -> list[str]:
         """What makes the shadow, and notes every change of the table from then on."""
         columns = [self._definition(column) for column in self.shape.columns]
@@ -85,9 +90,7 @@ class Shadow:
             statements.append(
                 f"CREATE TABLE {self.repairs(column)} (key {kind} PRIMARY KEY, original json, repaired json)"
             )
-        repairs = [self.repairs(column) for column in self.documents]
-        made = [self.name, self.log, *self.shape.sides, *repairs]
-        statements += [privacy(table) for table in made]
+        statements += [privacy(table) for table in self.parts]
         return [*statements, f"ALTER TABLE {self.name} OWNER TO {self.live.owner}", *self._trigger()]
 
     def index_creation(self, index: Index) -> str:

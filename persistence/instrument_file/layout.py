@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from persistence.errors import Poison
-from persistence.instrument_file.fields import FIELDS, shown
+from persistence.instrument_file.fields import FIELDS
 
 KITE = tuple(FIELDS)
 SHORT = ("instrument_token", "tradingsymbol", "name", "exchange")
@@ -98,16 +98,19 @@ def layout_of(first: bytes) -> tuple[Layout, bool]:
             f" {len(KITE)} ({','.join(KITE)}) or {len(SHORT)} ({','.join(SHORT)})"
         )
     names = tuple(value.lower() for value in values)
-    unknown = [shown(name) for name in names if name not in FIELDS]
+    unknown = [str(place) for place, name in enumerate(names, 1) if name not in FIELDS]
     missing = [name for name in SHORT if name not in names]
-    twice = sorted({name for name in names if names.count(name) > 1} - set(unknown))
+    twice = sorted(name for name in FIELDS if names.count(name) > 1)
     problems = [
         f"{what} {', '.join(found)}"
-        for what, found in (("unknown column", unknown[:3]), ("no column", missing), ("twice", twice))
+        for what, found in (("unknown column at place", unknown[:3]), ("no column", missing), ("twice", twice))
         if found
     ]
-    if problems:
-        raise UnusableFile(f"wrong header: {'; '.join(problems)}; it should be {','.join(KITE)} or {','.join(SHORT)}")
+    if problems:  # nothing of the line is shown: it may be of a file of secrets
+        raise UnusableFile(
+            f"wrong header of {len(names)} columns: {'; '.join(problems)};"
+            f" it should be {','.join(KITE)} or {','.join(SHORT)}"
+        )
     return _layout(names), True
 
 

@@ -122,6 +122,18 @@ def test_a_label_may_hold_anything() -> None:
     assert found.value("alpha_panda_dead_letters_total", actor="auth", reason='a "reason"\nof two lines \\') == 1
 
 
+def test_labels_are_masked_as_log_lines_are_and_stay_apart() -> None:
+    strategies = ("calm", "password=hunter2", "password=hunter3", "postgresql://u:hunter2@h/d")
+    with service() as grove:
+        publish(grove, "auth", gauge("pnl", "Of each.", *(({"strategy_id": s}, n) for n, s in enumerate(strategies))))
+        text = metrics(grove).text().decode()
+
+    found = parsed(text)
+    shown = ("calm", "password=********", "password=******** (2)", "postgresql://u:********@h/d")
+    assert [found.value("pnl", strategy_id=one) for one in shown] == [0, 1, 2, 3]
+    assert "hunter" not in text
+
+
 def test_servers_that_are_away_show_as_such() -> None:
     away = {"state": "away", "url": "x", "error": "refused", "events": {}, "streams": {}}
     with service(database=away, gateway=away) as grove:

@@ -13,8 +13,8 @@ import pytest
 
 from persistence.adoption.adoption import Progress, adopt
 from persistence.adoption.plan import Action, Step
-from persistence.adoption.survey import survey
-from persistence.adoption.undo import undo
+from persistence.adoption.survey import Foreign, survey
+from persistence.adoption.undo import Undone, undo
 from persistence.errors import PersistenceError, Unavailable
 from settings import DatabaseSettings
 from tests.adoption.accounts import Books, books_of, faults
@@ -230,7 +230,7 @@ def test_undo_leaves_all_but_indexes_as_it_was_before_any_table_was_replaced(emp
 
     undone = undo(empty_url, SETTINGS)
 
-    assert undone == (("strategy_configurations",), False)
+    assert undone == Undone(("strategy_configurations",), replaced=False)
     assert schema_of(empty_url, side_tables=True) == schema_with_other_indexes != schema
     assert books_of(empty_url) == before
 
@@ -239,8 +239,54 @@ def test_undo_says_that_replaced_tables_stay(dirty: tuple[str, Books], head_sche
     url, before = dirty
     stopped_at(url, Step(Action.SWAP, "portfolio_snapshots"))
 
-    assert undo(url, SETTINGS) == (("portfolio_snapshots",), True)
+    assert undo(url, SETTINGS) == Undone(("portfolio_snapshots",), replaced=True)
 
     adopt(url, SETTINGS, lambda _: None)
     assert faults(before, books_of(url)) == []
     assert schema_of(url) == head_schema
+
+
+@pytest.mark.parametrize(
+    ("table", "means"),
+    [
+        ("_log_trading_sessions", "since it was dropped, every write to trading_sessions failed; now they work again"),
+        ("_new_trading_sessions", "it held copies of rows that trading_sessions still has, so nothing is lost"),
+        ("_dup_trading_sessions_0002", "it held copies of rows that trading_sessions still has, so nothing is lost"),
+        (
+            "_json_trading_sessions_session_data_0002",
+            "it held copies of rows that trading_sessions still has, so nothing is lost",
+        ),
+    ],
+)
+def test_what_somebody_has_dropped_of_an_unfinished_one_is_told_with_what_it_means(
+    dirty: tuple[str, Books], head_schema: str, table: str, means: str
+) -> None:
+    url, before = dirty
+    stopped_at(url, Step(Action.SWAP, "trading_sessions"))
+    with connected(url) as connection:
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+
+    with pytest.raises(Foreign, match=f"{table} is missing.* --undo`, and adopt anew"):
+        adopt(url, SETTINGS, lambda _: None)
+    undone = undo(url, SETTINGS)
+
+    assert "trading_sessions" in undone.dropped
+    assert undone.missing == (f"{table} was missing: {means}",)
+    adopt(url, SETTINGS, lambda _: None)
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+def test_rows_that_were_set_aside_and_dropped_are_told_to_be_gone(dirty: tuple[str, Books]) -> None:
+    url, _ = dirty
+    stopped_at(url, Step(Action.SWAP, "portfolio_snapshots"))
+    with connected(url) as connection:
+        sides = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^_(dup|json|orphan)_'"
+        for name in connection.exec_driver_sql(sides).scalars().all():
+            connection.exec_driver_sql(f"DROP TABLE {name}")
+
+    undone = undo(url, SETTINGS)
+
+    assert undone.replaced
+    (lost,) = (line for line in undone.missing if "trading_sessions" in line)
+    assert lost.startswith("_dup_trading_sessions_0002 is missing: the rows of trading_sessions that were set aside")

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from persistence.adoption.adoption import Progress, adopt
 from persistence.adoption.connection import Patience
+from persistence.adoption.connection import connected as connection_to
 from persistence.adoption.plan import Action
 from persistence.errors import Conflict
+from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.adoption.dirt import fill
 from tests.adoption.dumps import schema_of
 from tests.adoption.old_databases import L0, L1_NEWER, L2, OldDatabase
 from tests.adoption.writers import Writer
-from tests.persistence.databases import connected
+from tests.persistence.databases import connected, name_of
 
 SETTINGS = DatabaseSettings()
 MARKS = {
@@ -148,6 +151,50 @@ def test_a_table_in_use_is_given_up_and_named_with_its_user_while_others_hardly_
         assert writer.memory.longest_s < 1.3
         adopt(empty_url, SETTINGS, lambda _: None)
     assert writer.memory.errors == []
+
+
+def test_an_index_that_waits_for_a_snapshot_of_somebody_else_names_who_holds_it(empty_url: str) -> None:
+    L1_NEWER.make(empty_url)
+    fill(empty_url, L1_NEWER)
+    reports: list[Connection] = []
+
+    def look_elsewhere(progress: Progress) -> None:
+        if progress.step.action is Action.CREATE_INDEX and not reports:
+            options = {"application_name": "the-report"}
+            reports.append(stack.enter_context(connected(empty_url, connect_args=options)))
+            reports[0].exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            reports[0].exec_driver_sql("SELECT count(*) FROM pg_class")
+
+    with ExitStack() as stack:
+        with pytest.raises(Conflict) as raised:
+            adopt(empty_url, SETTINGS, look_elsewhere, Patience(total_s=1.5))
+        pid = reports[0].exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+
+    assert re.search(
+        rf"process {pid} \(user alpha_panda, the-report, idle in transaction\) has held a transaction for 0:00:0\d: "
+        rf"let it end, or end it with SELECT pg_terminate_backend\({pid}\)$",
+        str(raised.value),
+    )
+    adopt(empty_url, SETTINGS, lambda _: None)
+
+
+def test_a_user_who_may_not_see_the_sessions_of_others_is_told_so(empty_url: str) -> None:
+    name = "owner_of_" + name_of(empty_url)[:40]
+    url = normalise_url(empty_url).set(username=name, password="pw").render_as_string(hide_password=False)
+    patience = Patience(lock_s=0.1, insistent_lock_s=0.1, total_s=0.3)
+    with connected(empty_url) as other:
+        other.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD 'pw'")
+        other.exec_driver_sql(f"CREATE SCHEMA AUTHORIZATION {name} CREATE TABLE busy (id integer)")
+        try:
+            with connection_to(url, SETTINGS, patience) as connection:
+                other.exec_driver_sql("BEGIN")
+                other.exec_driver_sql(f"LOCK TABLE {name}.busy")
+                with pytest.raises(Conflict, match="cannot see by whom: GRANT pg_read_all_stats"):
+                    connection.locking("busy", lambda: connection.rows("SELECT FROM busy").clear())
+                other.exec_driver_sql("COMMIT")
+        finally:
+            other.exec_driver_sql(f"DROP OWNED BY {name}")
+            other.exec_driver_sql(f"DROP ROLE {name}")
 
 
 def test_a_writer_that_deadlocks_with_it_goes_on(empty_url: str) -> None:

@@ -9,6 +9,7 @@ from persistence.adoption.adoption import adopt
 from persistence.adoption.catalogue import read_catalogue
 from persistence.adoption.connection import Patience
 from persistence.adoption.connection import connected as connection_to
+from persistence.adoption.kinds import Kind
 from persistence.adoption.survey import Foreign, refuse, survey
 from persistence.errors import Misconfigured, NotMigrated, Unavailable
 from persistence.urls import normalise_url
@@ -195,6 +196,25 @@ def reasons_of(url: str) -> tuple[str, ...]:
     with pytest.raises(Foreign) as raised:
         survey(url, SETTINGS)
     return raised.value.lines
+
+
+def test_tables_behind_a_schema_of_the_users_own_name_are_found_and_the_cure_works(empty_url: str) -> None:
+    L1.make(empty_url)
+    run(empty_url, "CREATE SCHEMA AUTHORIZATION CURRENT_USER")
+
+    (line,) = reasons(empty_url)
+
+    assert f"the tables are in the schema public, and not in {normalise_url(empty_url).username}" in line
+    (cure,) = (word for word in line.split() if word.startswith("options="))
+    cured = normalise_url(empty_url).update_query_string(cure).render_as_string(hide_password=False)
+    assert adopt(cured, SETTINGS, lambda _: None).kind is Kind.L1
+    assert survey(cured, SETTINGS).plan.steps == ()
+
+
+def test_a_schema_of_another_program_is_not_taken_for_alpha_pandas(empty_url: str) -> None:
+    run(empty_url, "CREATE SCHEMA other", "CREATE TABLE other.users ()", "CREATE TABLE other.instruments ()")
+
+    assert survey(empty_url, SETTINGS).plan.kind is Kind.EMPTY
 
 
 def test_a_read_only_database_can_be_looked_at_only(empty_url: str) -> None:

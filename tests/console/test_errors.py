@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.console.conftest import Command
+from tests.instruments.files import INFY, dump
+from tests.system.daemon import Daemon
 
 CHECKOUT = Path(__file__).parents[2]
+LATIN = os.fsdecode(b"zw\xf6lf")
 PROGRAM = [sys.executable, "-c", "from console.app import main; main()"]
 
 
@@ -106,6 +110,34 @@ def test_without_a_daemon_commands_say_how_to_start_one(command: Command, words:
     assert result.code == 69
     assert result.err.count("\n") == 1
     assert "start it with `alpha-panda run`" in result.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["restart", LATIN],
+        ["sessions", "show", LATIN],
+        ["sessions", "save", "alice", "--user-name", LATIN],
+        ["sessions", "invalidate", "alice", "--reason", LATIN],
+        ["instruments", "load", f"{LATIN}.csv"],
+        ["instruments", "search", "infy", "--exchange", LATIN],
+        ["instruments", "search", LATIN],
+        ["instruments", "subscribe", LATIN],
+        ["dlq", "show", LATIN],
+        ["dlq", "list", "--reason", LATIN],
+        [LATIN],
+    ],
+    ids=lambda words: ascii(" ".join(words)),
+)
+def test_an_argument_that_is_not_utf8_is_a_matter_of_usage(
+    command: Command, daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    (tmp_path / f"{LATIN}.csv").write_bytes(dump(INFY))
+    monkeypatch.chdir(tmp_path)
+
+    result = command(*words, given=b"token")
+
+    assert (result.code, result.out, result.err.count("\n")) == (64, "", 1)
 
 
 @pytest.mark.parametrize("subject", ["", "a b", "a..b", ".a", "a.*", "a.>", "a\nb", "zwölf"])

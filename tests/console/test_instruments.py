@@ -76,9 +76,17 @@ def test_a_load_beside_a_lease_tells_how_long_it_paused(command: Command, own_da
 def test_standard_input_is_loaded_plain_and_packed(command: Command, own_database: str) -> None:
     plain = command("instruments", "load", given=dump(INFY))
     packed = command("instruments", "load", given=gzip.compress(dump(OPTION)))
+    named = command("instruments", "load", "-", "--strict", given=dump(RELIANCE))
 
-    assert (plain.code, packed.code, stored(own_database)) == (0, 0, 2)
+    assert (plain.code, packed.code, named.code, stored(own_database)) == (0, 0, 0, 3)
     assert "standard input: 1 instruments" in packed.out
+    assert "standard input: 1 instruments" in named.out
+
+
+def test_the_help_of_a_load_tells_how_to_name_standard_input(command: Command) -> None:
+    told = command("instruments", "load", "--help").out.replace("│", " ")
+
+    assert "standard input where it is `-`" in " ".join(told.split())
 
 
 def test_other_programs_read_json(command: Command, own_database: str, file: Path) -> None:
@@ -108,7 +116,7 @@ def test_bad_lines_are_told_and_the_rest_is_loaded(command: Command, own_databas
     ("data", "code", "problem"),
     [
         (b"", 64, "standard input is empty"),
-        (b"token,symbol\n1,INFY\n", 64, "wrong header: unknown column 'token'"),
+        (b"token,symbol\n1,INFY\n", 64, "wrong header of 2 columns: unknown column at place 1"),
         (KITE.encode("utf-16"), 64, "standard input is UTF-16"),
         (b"\xff\xfe\xfd", 64, "standard input is UTF-16"),
         (b"x" * 1_000_000, 64, "the first line is longer than 65536 bytes"),
@@ -251,3 +259,25 @@ def test_a_large_load_needs_little_memory(own_database: str, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "120000 new" in done.stdout
     assert int(done.stdout.split()[-1]) * 1024 < 100 * MIB
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        (b"x" * 40 * MIB, "dump.csv.gz line 3: is longer than 65536 bytes\n"),
+        (b"\n" * 2 * MIB, ""),
+    ],
+    ids=["one line", "blank lines"],
+)
+def test_a_packed_file_takes_the_memory_of_a_small_one_whatever_it_unpacks_to(
+    own_database: str, tmp_path: Path, rest: bytes, told: str
+) -> None:
+    path = tmp_path / "dump.csv.gz"
+    path.write_bytes(gzip.compress(dump(INFY) + rest, compresslevel=1))
+
+    command = [sys.executable, "-c", LOAD_AND_TELL_PEAK, "instruments", "load", str(path)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert (done.returncode, done.stderr) == (0, told)
+    assert "1 new" in done.stdout
+    assert int(done.stdout.split()[-1]) * 1024 < 95 * MIB

@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.database import dump as generated
 from persistence.database import Database
-from persistence.errors import Unavailable
+from persistence.errors import Conflict, PersistenceError, Unavailable
 from persistence.instrument_file.layout import UnusableFile
-from persistence.instrument_load import LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused
+from persistence.instrument_load import LIMITS_S, LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused
 from tests.conftest import execute
 from tests.instruments.files import INFY, OPTION, RELIANCE, dump, load_bytes, load_path
 from tests.persistence.databases import connected
@@ -222,6 +222,33 @@ def test_two_loads_do_not_run_at_once(database: Database, database_url: str) -> 
             load_bytes(database, dump(INFY))
         other.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_KEY})")
 
+    assert load_bytes(database, dump(INFY)).record.inserted == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "error", "told"),
+    [
+        ("lock_timeout", Conflict, "locked by another transaction for the 0.2 s that a load waits: let that one end"),
+        ("statement_timeout", Unavailable, "a statement of the load was cancelled, or took longer than 0.2 s"),
+    ],
+)
+def test_a_load_that_its_own_limits_end_names_no_setting_of_others(
+    database: Database,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    error: type[PersistenceError],
+    told: str,
+) -> None:
+    monkeypatch.setitem(LIMITS_S, limit, 0.2)
+    with connected(database_url) as other:
+        other.exec_driver_sql("BEGIN")
+        other.exec_driver_sql("LOCK TABLE instruments")
+        with pytest.raises(error, match=told) as raised:
+            load_bytes(database, dump(INFY))
+        other.exec_driver_sql("COMMIT")
+
+    assert "DATABASE__" not in str(raised.value)
     assert load_bytes(database, dump(INFY)).record.inserted == 1
 
 

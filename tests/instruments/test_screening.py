@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tracemalloc
+
 import pytest
 
 from benchmarks.database import dump as generated
 from persistence.instrument_file.layout import KITE as COLUMNS
 from persistence.instrument_file.layout import SHORT, UnusableFile
-from persistence.instrument_file.screening import REFUSALS_KEPT
+from persistence.instrument_file.screening import REFUSALS_KEPT, Screening
+from persistence.instrument_file.source import BLOCK_BYTES, Source
 from tests.instruments.files import INFY, KITE, OPTION, RELIANCE, dump, refusals, screened
+
+MIB = 1 << 20
 
 
 def test_valid_lines_pass_unchanged() -> None:
@@ -97,10 +104,10 @@ def test_a_file_without_a_header_is_known_by_its_columns(row: str, columns: tupl
     [
         (b"", "test.csv is empty"),
         (b"\n# only comments\n\n", "test.csv is empty"),
-        (b"token,symbol\n1,A\n", "unknown column 'token', 'symbol'; no column instrument_token"),
+        (b"token,symbol\n1,A\n", "of 2 columns: unknown column at place 1, 2; no column instrument_token"),
         (KITE.replace("exchange_token", "name").encode(), "twice name"),
         (b"1,2,3\n", "is no header and has 3 columns"),
-        (b"<html><body>Forbidden</body></html>\n", "wrong header: unknown column '<html>"),
+        (b"<html><body>Forbidden</body></html>\n", "wrong header of 1 columns: unknown column at place 1"),
         (b"\xff\xff\xff\n", "first line is not UTF-8: byte 0xff at column 1"),
         (b"x" * 200_000, "first line is longer than 65536 bytes"),
     ],
@@ -110,8 +117,36 @@ def test_a_file_of_which_nothing_can_be_used_says_why(data: bytes, reason: str) 
         screened(data)
 
 
+@pytest.mark.parametrize("line", ["hunter2", "alice,hunter2", "instrument_token,hunter2,name,exchange", "7,hunter2,x"])
+def test_nothing_of_a_first_line_that_is_no_header_is_shown(line: str) -> None:
+    with pytest.raises(UnusableFile) as refusal:
+        screened(f"{line}\nhunter2\n".encode())
+
+    assert "hunter2" not in str(refusal.value)
+    assert f"{line.count(',') + 1} column" in str(refusal.value)
+
+
 def test_of_very_many_bad_lines_only_the_first_are_kept_and_all_are_counted() -> None:
     screening, _ = screened(dump(*["bad"] * (REFUSALS_KEPT + 5)))
 
     assert len(screening.refusals) == REFUSALS_KEPT
     assert screening.refused == REFUSALS_KEPT + 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\n", b"x\n", b"#\n", b"x" * 70_000 + b"\n", b"," * 60_000 + b"\n", b"x" * 4 * MIB],
+    ids=["blank", "short", "comment", "too long", "many columns", "no end"],
+)
+def test_lines_that_are_no_rows_take_no_memory_however_many_or_long_they_are(line: bytes) -> None:
+    data = gzip.compress(dump(INFY) + line * max(1, 5 * BLOCK_BYTES // 4 // len(line)), compresslevel=1)
+    tracemalloc.start()
+    try:
+        screening = Screening(Source(io.BytesIO(data), "test.csv.gz"))
+        rows = list(iter(screening.read, b""))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert rows == [f"{INFY}\n".encode()]
+    assert peak < 3 * MIB

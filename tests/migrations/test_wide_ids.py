@@ -16,7 +16,7 @@ from alembic import command
 from alembic.util import CommandError
 
 from persistence.adoption.connection import Patience
-from persistence.adoption.undo import undo
+from persistence.adoption.undo import Undone, undo
 from persistence.database import open_database
 from persistence.errors import NotMigrated, PersistenceError
 from persistence.migration import configuration, upgrade
@@ -225,7 +225,7 @@ def test_an_unfinished_copy_can_be_dropped(many_url: str) -> None:
     before, schema = books(many_url), schema_of(many_url, side_tables=True)
     kill_upgrade(many_url, PROGRESS)
 
-    assert undo(many_url, DatabaseSettings()) == (("trading_events",), False)
+    assert undo(many_url, DatabaseSettings()) == Undone(("trading_events",), replaced=False)
 
     assert books(many_url) == before
     assert schema_of(many_url, side_tables=True) == schema

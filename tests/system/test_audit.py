@@ -78,6 +78,24 @@ def test_everything_that_changes_something_is_told_with_who_did_it(daemon: Daemo
     assert TOKEN not in daemon.log()
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/sessions/access_token%3Dt0ken-n3ver-shown", "DELETE /sessions/access_token=********"),
+        ("/sessions/a%0Db%1B%5B31m", "DELETE /sessions/a\\rb\\x1b[31m"),
+        ("/sessions/zo%C3%AB", "DELETE /sessions/zoë"),
+        (f"/sessions/{'x' * 20_000}", f"DELETE /sessions/{'x' * 183}.."),
+    ],
+    ids=["secret", "control characters", "letters", "long"],
+)
+def test_a_command_is_told_without_secrets_in_one_short_line(daemon: Daemon, path: str, shown: str) -> None:
+    daemon.request("DELETE", path)
+
+    (entry,) = audited(daemon)
+    assert entry["command"] == shown
+    assert TOKEN not in daemon.log()
+
+
 def test_no_number_of_commands_is_left_out(daemon: Daemon) -> None:
     for _ in range(60):
         daemon.request("POST", "/children/nobody/restart")

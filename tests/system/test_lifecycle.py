@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_a_signal_stops_cleanly(daemon: Daemon, number: signal.Signals) -> None:
 
     assert daemon.running.wait(20) == 0
     assert not (daemon.state_dir / "alpha-panda.sock").exists()
+    assert_the_log_tells_the_stop(daemon, number.name)
 
 
 def test_a_second_signal_ends_at_once(daemon: Daemon, streams_url: str) -> None:
@@ -48,6 +50,17 @@ def test_stop_by_the_operator_socket(daemon: Daemon) -> None:
     daemon.request("POST", "/stop")
 
     assert daemon.running.wait(20) == 0
+    assert_the_log_tells_the_stop(daemon, "stop")
+
+
+def assert_the_log_tells_the_stop(daemon: Daemon, cause: str) -> None:
+    """One line when it begins, and the last of all when it has ended."""
+    entries = [json.loads(line) for line in daemon.log().splitlines() if line.startswith("{")]
+    (begun,) = (entry for entry in entries if entry["event"] == "stopping")
+    ended = entries[-1]
+    assert (begun["level"], begun["cause"]) == ("info", cause)
+    assert (ended["level"], ended["event"]) == ("info", "stopped")
+    assert 0 < ended["took_s"] < 20
 
 
 def test_a_second_run_on_the_same_state_directory_names_the_first(daemon: Daemon) -> None:

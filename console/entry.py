@@ -1,0 +1,26 @@
+"""Where the process begins: Ctrl-C ends it quietly, also while the imports of the command line are running."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from console.failure import INTERRUPTED
+
+
+def main() -> None:
+    """Run the command of the process's arguments, and end the process with its exit code."""
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else the caller wants it ignored
+    if ours:
+        signal.signal(signal.SIGINT, _end)
+    from console.app import main as run  # noqa: PLC0415 - this is what takes the time
+
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """At once: nothing is held yet, and an exception from within an import may be caught, changed or printed."""
+    os._exit(INTERRUPTED)

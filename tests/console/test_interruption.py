@@ -1,0 +1,69 @@
+"""Ctrl-C ends a command without a word, however early it comes."""
+
+from __future__ import annotations
+
+import configparser
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+# The process interrupts itself when the module is about to be imported: what follows is the installed entry point.
+PROGRAM = """
+import importlib, os, signal, sys
+class Interruption:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interruption())
+module, _, function = {entry!r}.partition(":")
+sys.exit(getattr(importlib.import_module(module), function)())
+"""
+
+
+def interrupted_at(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    entry = setup["options.entry_points"]["console_scripts"].partition("=")[2].strip()
+    program = PROGRAM.format(module=module, entry=entry)
+    command = [sys.executable, "-c", program, *words]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("module", ["console.app", "typer", "pydantic", "platformdirs", "console.commands.sessions"])
+def test_ctrl_c_during_the_imports_of_the_command_line_ends_it_quietly(module: str) -> None:
+    done = interrupted_at(module, "--version")
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("supervisor", ["run"]),
+        ("nats", ["run"]),
+        ("sqlalchemy", ["instruments", "count"]),
+        ("console.status", ["status"]),
+        ("console.demo.story", ["demo"]),
+    ],
+)
+def test_ctrl_c_during_the_imports_of_a_command_ends_it_quietly(module: str, words: list[str]) -> None:
+    done = interrupted_at(module, *words)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_caller_that_ignores_ctrl_c_is_obeyed() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = interrupted_at("typer", "--version")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("alpha-panda ")
