@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from actors.masking import masked
 from actors.metrics.figures import of_status
+from actors.metrics.process import Process
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory
 from actors.runtime.histogram import Spread
@@ -42,7 +44,7 @@ class Metrics(Collector):
         self._dead_letters = dead_letters
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
-        ProcessCollector(registry=self.registry)
+        self._process = Process()
 
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""
@@ -63,6 +65,7 @@ class Metrics(Collector):
 
     def _figures(self) -> Iterator[Metric]:
         yield from of_status(self._status())
+        yield from self._process.figures()
         handles = self._directory.handles
         handler_s = ((name, Total(one.telemetry.handled, one.telemetry.busy_s)) for name, one in handles.items())
         yield Metric(
@@ -83,6 +86,9 @@ class Metrics(Collector):
             snapshot: object = handle.telemetry.snapshot
             if isinstance(snapshot, Measured):
                 yield from snapshot.as_metrics()
+
+
+_masked = lru_cache(4096)(masked)
 
 
 def family(metric: Metric) -> Family:
@@ -117,7 +123,7 @@ def labelled(samples: Iterable[Sample]) -> Iterator[tuple[list[str], Value]]:
     seen: Counter[tuple[str, ...]] = Counter()
     for labels, value in samples:
         true = list(labels.values())
-        shown = [masked(one) for one in true]
+        shown = [_masked(one) for one in true]
         if shown != true:
             seen[tuple(shown)] += 1
             if (number := seen[tuple(shown)]) > 1:
