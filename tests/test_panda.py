@@ -115,6 +115,21 @@ def test_it_hands_arguments_to_the_tests_from_any_folder(panda: Path, tmp_path: 
     assert "test_small.py::test_small" in output
 
 
+def test_its_help_tells_of_what_only_a_checkout_has(panda: Path) -> None:
+    code, out, _ = run(panda, "--help")
+    assert code == 0
+    assert "|--help" in out, "the command's own comes first"
+    assert "./panda test --chaos MINUTES" in out
+    assert "./panda bench" in out
+
+
+def test_the_help_of_the_tests_needs_no_set_up(tmp_path: Path) -> None:
+    code, out, _ = run(make_project(tmp_path) / "panda", "test", "--help")
+    assert (code, (tmp_path / ".venv").exists()) == (0, False)
+    assert "./panda test --systemd" in out
+    assert "the whole test suite" in out
+
+
 def test_edits_count_without_a_set_up(panda: Path) -> None:
     source = panda.parent / "small_app.py"
     before = source.read_text()
