@@ -211,13 +211,18 @@ class _Catalogue:
     def _staged(self) -> Iterator[None]:
         """A portion of what happens in temporary tables: committed at once."""
         with self.pacing.portion():
+            if not self._connection.in_transaction():
+                self._connection.begin()  # as SQLAlchemy does not see what goes by the driver's cursor
             yield
             self._connection.commit()
+        # Whether somebody trades was asked after that: no transaction stays open while a slow pipe is read.
+        self._connection.commit()
 
     def copy_lines(self) -> None:
         """Have the server read the valid lines, block by block."""
         typed = ", ".join(f"{name} {_sql_type(name)}" for name in self._columns)
-        self._connection.execute(text(f"CREATE TEMP TABLE instrument_lines ({typed})"))
+        with self._staged():
+            self._connection.execute(text(f"CREATE TEMP TABLE instrument_lines ({typed})"))
         driver = cast("psycopg2.extensions.connection", self._connection.connection.driver_connection)
         copy = f"COPY instrument_lines ({', '.join(self._columns)}) FROM STDIN (FORMAT csv, FORCE_NOT_NULL (name))"
         with closing(driver.cursor()) as cursor:

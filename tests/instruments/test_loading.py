@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from benchmarks.database import dump as generated
 from persistence.database import Database
 from persistence.errors import Conflict, PersistenceError, Unavailable
 from persistence.instrument_file.layout import UnusableFile
-from persistence.instrument_load import LIMITS_S, LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused
+from persistence.instrument_file.screening import Screening
+from persistence.instrument_file.source import Source
+from persistence.instrument_load import LIMITS_S, LOCK_KEY, AnotherLoad, LoadOrder, LoadRefused, load
 from tests.conftest import execute
 from tests.instruments.files import INFY, OPTION, RELIANCE, dump, load_bytes, load_path
 from tests.persistence.databases import connected
@@ -63,6 +66,33 @@ def test_every_column_is_stored(database: Database, database_url: str) -> None:
         "24000.0000", True, "kite.csv",
     )  # fmt: skip
     assert (loaded.record.inserted, loaded.record.active, loaded.record.total) == (2, 2, 2)
+
+
+class Pipe(io.BytesIO):
+    """A slow one: whoever reads it waits, and what its session does meanwhile is noted."""
+
+    def __init__(self, data: bytes, url: str) -> None:
+        super().__init__(data)
+        self._url = url
+        self.states: list[object] = []
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        asked = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        self.states += [state for (state,) in execute(self._url, asked)]
+        return super().read(size)
+
+
+def test_no_transaction_stays_open_while_a_slow_pipe_is_read(database: Database, database_url: str) -> None:
+    execute(
+        database_url,
+        "INSERT INTO broker_leases VALUES ('paper', 'somebody:1', 1, clock_timestamp() + interval '1 minute')",
+    )
+    pipe = Pipe("\n".join(generated.lines(20_000)).encode(), database_url)
+
+    load(database, Screening(Source(pipe, "pipe")), LoadOrder())
+
+    assert len(pipe.states) > 2
+    assert pipe.states == ["idle"] * len(pipe.states)
 
 
 def test_an_empty_number_or_date_is_null_and_an_empty_name_is_empty(database: Database, database_url: str) -> None:
