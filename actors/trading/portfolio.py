@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import Decimal, Inexact
 from types import MappingProxyType
 from typing import Any
 
@@ -24,9 +24,12 @@ from actors.rows import PortfolioRow
 from actors.trading.money import ZERO, average, exact, is_bookable, parse, share, wire
 from actors.trading.orders import Fill
 
+MOST_SAID = 160
+"""Characters of the reason why a portfolio cannot be read."""
+
 
 class UnreadablePortfolio(ActorError):
-    """A stored portfolio has a form that was never written; the text names it and the field."""
+    """A stored portfolio has a form that was never written; the text names it, its row and the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +186,32 @@ def from_record(broker: str, record: PortfolioData) -> Portfolio:
     Raises:
         UnreadablePortfolio: the record was not written by either.
     """
+    named = f"portfolio {record.portfolio_id} (row {record.row_id} of portfolio_snapshots)"
     try:
-        positions = _positions_from_json(record.positions)
-        cash, realized = parse(record.cash), parse(record.realized_pnl)
+        return _from_record(broker, record)
+    except Inexact:
+        raise UnreadablePortfolio(f"{named}: the amounts are too long to be booked exactly") from None
     except (TypeError, ValueError) as error:
-        raise UnreadablePortfolio(f"portfolio {broker}:{record.strategy_id}: {error}") from None
+        raise UnreadablePortfolio(f"{named}: {_shortened(str(error))}") from None
+
+
+def _from_record(broker: str, record: PortfolioData) -> Portfolio:
+    positions = _positions_from_json(record.positions)
+    cash, realized = parse(record.cash), parse(record.realized_pnl)
     with exact():
         cost = sum((position.cost_basis for position in positions.values()), ZERO)
         fees = sum((position.fees for position in positions.values()), ZERO)
         starting_cash = cash + cost - realized
-    return Portfolio(broker, record.strategy_id, starting_cash, cash, realized, fees, MappingProxyType(positions))
+    read = Portfolio(broker, record.strategy_id, starting_cash, cash, realized, fees, MappingProxyType(positions))
+    # Amounts that can be read alone may be too long together, which would show as late as when they are stored again.
+    to_row(read, datetime.min.replace(tzinfo=UTC))
+    return read
+
+
+def _shortened(reason: str) -> str:
+    """A stored text may be of any length, and may have any lines."""
+    line = " ".join(reason.split())
+    return line if len(line) <= MOST_SAID else f"{line[:MOST_SAID]}..."
 
 
 def _unrealized(position: Position) -> Decimal:

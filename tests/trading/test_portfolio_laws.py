@@ -125,7 +125,9 @@ def test_a_stored_portfolio_is_read_back_without_loss_and_trades_on_alike(histor
     row = to_row(portfolio, NOW)
     stored = json.loads(json.dumps(row.positions))
 
-    loaded = from_record("paper", PortfolioData("momentum", stored, row.total_realized_pnl, row.cash))
+    loaded = from_record(
+        "paper", PortfolioData("momentum", stored, row.total_realized_pnl, row.cash, row.portfolio_id, 1)
+    )
 
     assert loaded == portfolio
     further = fill("SELL", 7, "3.33", "0.01", TOKENS[0])
