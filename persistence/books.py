@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +29,35 @@ _COLUMNS = (
     "cash",
     "snapshot_time",
 )
+
+
+ProblemOf = Callable[[PortfolioRecord], str | None]
+"""Says why a portfolio cannot be opened, with its name and row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Books that the daemon cannot open, of which some are named."""
+
+    count: int = 0
+    brokers: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    row_ids: tuple[int, ...] = ()
+
+
+def unreadable(records: Iterable[PortfolioRecord], problem_of: ProblemOf) -> Unreadable:
+    """Those of the records that cannot be opened."""
+    found = Unreadable()
+    for one in records:
+        problem = problem_of(one)
+        if problem is None:
+            continue
+        found = replace(found, count=found.count + 1)
+        if one.broker_namespace not in found.brokers:
+            found = replace(found, brokers=(*found.brokers, one.broker_namespace)[:_NAMED_AT_MOST])
+        if found.count <= _NAMED_AT_MOST:
+            found = replace(found, problems=(*found.problems, problem), row_ids=(*found.row_ids, one.row_id))
+    return found
 
 
 def counting(source: str, condition: str = "true") -> str:
