@@ -36,8 +36,6 @@ from settings import Settings, program
 
 COPIED_MB_PER_S = 8
 """Copied, indexed and compared: what two cores with writers at work beside it come to."""
-WIDE = 120
-"""Columns of the plan where no terminal bounds it: no name is broken."""
 READING_S = 600.0
 """The books of a million strategies are read in a part of it."""
 NOTHING_CHANGED = "nothing was changed"
@@ -153,8 +151,11 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
     for table, steps in groupby(found.plan.steps, key=attrgetter("table")):
         console.print()
         console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
-        table_of_steps = Padding(_steps(list(steps), patience), (0, 0, 0, 2), expand=False)
-        console.print(table_of_steps, width=console.width if console.is_terminal else WIDE, crop=False)
+        rows = [(step.name, step.action.lock, _waits(step, patience)) for step in steps]
+        if console.is_terminal:
+            console.print(Padding(_table(rows), (0, 0, 0, 2), expand=False))
+        else:
+            _print_lines(rows)
     console.print(
         f"\nA lock is waited for up to {duration(patience.insistent_lock_s)} at a time, and then held up to "
         f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
@@ -209,14 +210,22 @@ def _rows(count: Count | None) -> str:
     return f"about {count.rows:,} rows" if count.about else f"{count.rows:,} rows"
 
 
-def _steps(steps: list[Step], patience: Patience) -> Table:
+def _table(rows: list[tuple[str, str, str]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     table.add_column(overflow="fold", ratio=1)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    for step in steps:
-        table.add_row(escape(step.name), step.action.lock, _waits(step, patience))
+    for name, lock, waits in rows:
+        table.add_row(escape(name), lock, waits)
     return table
+
+
+def _print_lines(rows: list[tuple[str, str, str]]) -> None:
+    """The same columns as wide as they are, for files."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        screen().print(escape(f"  {'  '.join(cells)}".rstrip()), soft_wrap=True)
 
 
 def _waits(step: Step, patience: Patience) -> str:

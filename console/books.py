@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.messages import PortfolioData
 from actors.trading.portfolio import UnreadablePortfolio, from_record
+from console.output import printable
 from persistence.book_reading import read_books
 from persistence.books import Unreadable, unreadable
 from persistence.database import Database
@@ -16,7 +17,7 @@ def problem_of(one: PortfolioRecord) -> str | None:
     try:
         from_record(one.broker_namespace, data)
     except UnreadablePortfolio as error:
-        return str(error)
+        return printable(str(error))
     return None
 
 

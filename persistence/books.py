@@ -76,7 +76,7 @@ def counting(source: str, condition: str = "true") -> str:
 def leaving_out(condition: str) -> str:
     """The query of how many rows do not count, and of the names of some of them."""
     others = (
-        f"SELECT portfolio_id FROM {TABLE} WHERE {condition} "
+        f"SELECT left(portfolio_id, 100) AS portfolio_id FROM {TABLE} WHERE {condition} "
         f"AND id NOT IN (SELECT id FROM ({counting(TABLE, condition)}) AS counted)"
     )
     some = f"SELECT DISTINCT portfolio_id FROM others ORDER BY portfolio_id LIMIT {_NAMED_AT_MOST}"

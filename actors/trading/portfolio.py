@@ -186,7 +186,7 @@ def from_record(broker: str, record: PortfolioData) -> Portfolio:
     Raises:
         UnreadablePortfolio: the record was not written by either.
     """
-    named = f"portfolio {record.portfolio_id} (row {record.row_id} of portfolio_snapshots)"
+    named = f"portfolio {_shortened(record.portfolio_id)} (row {record.row_id} of portfolio_snapshots)"
     try:
         return _from_record(broker, record)
     except Inexact:
