@@ -134,7 +134,8 @@ def _taken_over(settings: Settings, url: str, bars: Bars, patience: Patience) ->
 
 def _surveyed(settings: Settings, url: str) -> Survey:
     try:
-        return survey(url, settings.database, problem_of)
+        with screen(to_stderr=True).status("reading the rows"):
+            return survey(url, settings.database, problem_of)
     except Foreign as error:
         for line in error.lines:
             screen().print(f"differs  {escape(line)}", soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.messages import PortfolioData
-from actors.trading.portfolio import UnreadablePortfolio, from_record
+from actors.trading.records import UnreadablePortfolio, from_record
 from console.output import printable
 from persistence.book_reading import read_books
 from persistence.books import Unreadable, unreadable

@@ -37,13 +37,11 @@ from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
     Portfolio,
-    Snapshot,
-    UnreadablePortfolio,
     apply,
-    from_record,
     mark,
     open_portfolio,
 )
+from actors.trading.records import Snapshot, readable
 from settings import program
 
 STANDBY_EVERY_S = 3.0
@@ -93,9 +91,9 @@ class TradingActor(ServiceActor):
     Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`,
     `CatalogueLoaded`.
     Sends: `CommitUnit` and `OpenBooks` to the database, `BrokerOpened` and `BrokerClosed` to the gateway.
-    On failure: restarted from the database. Units it had sent are committed before its successor reads, as both go
-    through the writer's mailbox; a signal that crashed it is the first that its successor handles, and given up if that
-    crashes too.
+    On failure: parked where the stored books cannot be read, else restarted from the database. Units it had sent are
+    committed before its successor reads, as both go through the writer's mailbox; a signal that crashed it is the first
+    that its successor handles, and given up if that crashes too.
     """
 
     def __init__(
@@ -216,12 +214,7 @@ class TradingActor(ServiceActor):
         Raises:
             StartRefused: one of them cannot be read, which no repetition cures.
         """
-        books, problems = [], []
-        for stored in message.portfolios:
-            try:
-                books.append(from_record(self._broker.name, stored))
-            except UnreadablePortfolio as error:
-                problems.append(str(error))
+        books, problems = readable(self._broker.name, message.portfolios)
         if problems:
             more = f", and {len(problems) - 1} more" if problems[1:] else ""
             raise StartRefused(

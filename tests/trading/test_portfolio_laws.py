@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actors.messages import PortfolioData
 from actors.trading.orders import Fill
-from actors.trading.portfolio import Portfolio, apply, from_record, mark, open_portfolio, to_row
+from actors.trading.portfolio import Portfolio, apply, mark, open_portfolio
+from actors.trading.records import from_record, to_row
 from tests.trading.samples import NOW, fill
 
 TOKENS = (101, 202, 303)

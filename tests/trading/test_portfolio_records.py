@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from actors.messages import PortfolioData
-from actors.trading.portfolio import UnreadablePortfolio, apply, from_record, open_portfolio, to_row
+from actors.trading.portfolio import apply, open_portfolio
+from actors.trading.records import UnreadablePortfolio, from_record, to_row
 from tests.trading.samples import INFY, NOW, RELIANCE, fill
 
 
