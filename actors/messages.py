@@ -345,6 +345,8 @@ class PortfolioData:
     positions: dict[str, Any]
     realized_pnl: Decimal
     cash: Decimal
+    portfolio_id: str
+    row_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +362,10 @@ class BooksOpened:
     epoch: int
     portfolios: tuple[PortfolioData, ...]
     reign: int = 0
+    left_out: int = 0
+    """Snapshots of the broker that do not count, as another is the books of their strategy."""
+    left_out_names: tuple[str, ...] = ()
+    """The `portfolio_id` of some of them."""
 
 
 @dataclass(frozen=True, slots=True)

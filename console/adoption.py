@@ -11,9 +11,11 @@ from typing import Self
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from console.books import problem_of, read_all
 from console.database import database_url, failures
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.output import duration, screen
@@ -25,6 +27,8 @@ from persistence.adoption.kinds import Kind
 from persistence.adoption.plan import Action, Plan, Step, Waits
 from persistence.adoption.survey import Count, Foreign, Survey, survey
 from persistence.adoption.undo import undo as give_back
+from persistence.books import Unreadable
+from persistence.database import open_database
 from persistence.errors import Unavailable
 from persistence.migration import heads
 from persistence.urls import safe_url
@@ -32,6 +36,8 @@ from settings import Settings, program
 
 COPIED_MB_PER_S = 8
 """Copied, indexed and compared: what two cores with writers at work beside it come to."""
+READING_S = 600.0
+"""The books of a million strategies are read in a part of it."""
 NOTHING_CHANGED = "nothing was changed"
 
 
@@ -70,7 +76,9 @@ def undo(settings: Settings) -> int:
 
 
 class Bars:
-    """A bar for each step that copies rows, and a line for each other one, on standard error."""
+    """A bar for each step, on standard error; where that is no terminal, a line for each step that ended, on standard
+    output.
+    """
 
     def __init__(self, found: Survey) -> None:
         console = screen(to_stderr=True)
@@ -78,6 +86,8 @@ class Bars:
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._counts = found.counts
         self._tasks: dict[Step, TaskID] = {}
+        self._lines = not console.is_terminal
+        self._began = 0.0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -99,12 +109,16 @@ class Bars:
         counts = step.action is Action.COPY
         if step not in self._tasks:
             total = max(1, self._counts[step.table].rows) if counts and step.table in self._counts else 1
+            self._began = time.monotonic()
             self._tasks[step] = self._progress.add_task(escape(f"{step.table} {step.name}".strip()), total=total)
         task = self._tasks[step]
         if report.ended:
             done = self._progress.tasks[task].completed
             whole = max(1.0, done) if counts else 1.0
             self._progress.update(task, total=whole, completed=whole)
+            if self._lines:
+                took = duration(time.monotonic() - self._began)
+                screen().print(escape(f"{step.table} {step.name}, {took}".strip()), soft_wrap=True)
         elif counts:
             self._progress.advance(task, report.rows)
 
@@ -120,11 +134,13 @@ def _taken_over(settings: Settings, url: str, bars: Bars, patience: Patience) ->
 
 def _surveyed(settings: Settings, url: str) -> Survey:
     try:
-        return survey(url, settings.database)
+        with screen(to_stderr=True).status("reading the rows"):
+            return survey(url, settings.database, problem_of)
     except Foreign as error:
         for line in error.lines:
             screen().print(f"differs  {escape(line)}", soft_wrap=True)
-        raise Failure(f"{error}; {NOTHING_CHANGED}", MISCONFIGURED) from None
+        reasons = "the line above says why" if len(error.lines) == 1 else f"the {len(error.lines)} lines above say why"
+        raise Failure(f"{error.summary}, {reasons}; {NOTHING_CHANGED}", MISCONFIGURED) from None
 
 
 def _print_plan(found: Survey, url: str, patience: Patience) -> None:
@@ -136,7 +152,11 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
     for table, steps in groupby(found.plan.steps, key=attrgetter("table")):
         console.print()
         console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
-        console.print(_steps(list(steps), patience))
+        rows = [(step.name, step.action.lock, _waits(step, patience)) for step in steps]
+        if console.is_terminal:
+            console.print(Padding(_table(rows), (0, 0, 0, 2), expand=False))
+        else:
+            _print_lines(rows)
     console.print(
         f"\nA lock is waited for up to {duration(patience.insistent_lock_s)} at a time, and then held up to "
         f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
@@ -146,6 +166,12 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
         megabytes = found.copied_bytes / 1e6
         about = duration(max(1.0, megabytes / COPIED_MB_PER_S))
         console.print(f"{megabytes:,.1f} MB are copied: estimated at {about}, at {COPIED_MB_PER_S} MB a second.")
+    _print_rows(found)
+
+
+def _print_rows(found: Survey) -> None:
+    """What becomes of rows and values."""
+    console = screen()
     for name, count in found.losses.items():
         words = "without an instrument" if name == "instrument_registry" else "that are older duplicates"
         console.print(f"{name}: {count} rows {words} are set aside")
@@ -153,6 +179,30 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
         console.print(f"{name}: {count} rows whose money is NaN or infinite are set aside")
     for name, count in found.forgotten.items():
         console.print(f"{name}: {count} values that are NaN or the JSON null become NULL")
+    for change in found.changes:
+        console.print(f"{change.column}: {change.count:,} {change.words}", soft_wrap=True)
+    if found.misnamed:
+        console.print(
+            f"portfolio_snapshots: {found.misnamed:,} snapshots under another name than broker:strategy: of each "
+            "strategy without one of that name the newest counts, the others are left alone",
+            soft_wrap=True,
+        )
+    _print_unreadable(found.unreadable)
+
+
+def _print_unreadable(books: Unreadable) -> None:
+    if not books.count:
+        return
+    console = screen()
+    console.print(
+        f"portfolio_snapshots: {books.count:,} of the books cannot be opened; they stay as they are, and the daemon "
+        f"parks {', '.join(map(escape, books.brokers))} until they are corrected:",
+        soft_wrap=True,
+    )
+    for problem in books.problems:
+        console.print(f"  {escape(problem)}", soft_wrap=True)
+    if books.count > len(books.problems):
+        console.print(f"  and {books.count - len(books.problems):,} more")
 
 
 def _rows(count: Count | None) -> str:
@@ -161,14 +211,22 @@ def _rows(count: Count | None) -> str:
     return f"about {count.rows:,} rows" if count.about else f"{count.rows:,} rows"
 
 
-def _steps(steps: list[Step], patience: Patience) -> Table:
+def _table(rows: list[tuple[str, str, str]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     table.add_column(overflow="fold", ratio=1)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    for step in steps:
-        table.add_row(f"  {escape(step.name)}", step.action.lock, _waits(step, patience))
+    for name, lock, waits in rows:
+        table.add_row(escape(name), lock, waits)
     return table
+
+
+def _print_lines(rows: list[tuple[str, str, str]]) -> None:
+    """The same columns as wide as they are, for files."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        screen().print(escape(f"  {'  '.join(cells)}".rstrip()), soft_wrap=True)
 
 
 def _waits(step: Step, patience: Patience) -> str:
@@ -193,4 +251,9 @@ def _print_end(settings: Settings, url: str, plan: Plan, took_s: float) -> None:
     sides = side_tables(url, settings.database)
     for name, count in sides.items():
         console.print(f"{count} rows were set aside or mended: see {name}", soft_wrap=True)
+    database = open_database(url, settings.database, "console")
+    try:
+        _print_unreadable(read_all(database, READING_S))
+    finally:
+        database.close()
     console.print(f"next: `{program()} db verify`")

@@ -11,13 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from console.books import read_all
 from console.database import on_database
 from console.failure import FAILED, OK
 from console.output import duration, screen, write_json
-from persistence.database import open_database, safe_url
+from persistence.books import TABLE
+from persistence.database import Database, open_database, safe_url
+from persistence.errors import Unavailable
 from persistence.migration import heads
 from persistence.schema_facts import Kind
-from persistence.verification import Finding, Verdict, prove
+from persistence.verification import TOOK_TOO_LONG, Finding, Verdict, prove
 from settings import Settings
 
 OF_A_COLUMN = (Kind.COLUMN, Kind.NULLS, Kind.DEFAULT)
@@ -98,9 +101,32 @@ def _prove(url: str, settings: Settings, timeout_s: float) -> Proof:
         database.check_schema()
         began = time.monotonic()
         findings = prove(database.engine, timeout_s)
+        findings += _books(database, findings, timeout_s)
         return Proof(safe_url(url), findings, time.monotonic() - began)
     finally:
         database.close()
+
+
+def _books(database: Database, found: Sequence[Finding], timeout_s: float) -> list[Finding]:
+    """Whether the daemon can open all books; not asked where the table is not as it has to be."""
+    wrong = {Kind.TABLE, Kind.COLUMN}
+    if any(one.table == TABLE and one.kind in wrong and one.verdict is Verdict.FAILED for one in found):
+        return []
+    key = TABLE, Kind.ROWS, "books that cannot be opened"
+    try:
+        unreadable = read_all(database, timeout_s)
+    except Unavailable as error:
+        if error.sqlstate != TOOK_TOO_LONG:
+            raise
+        return [Finding(*key, Verdict.FAILED, f"not proved within {timeout_s:g} s", "give it longer with --timeout")]
+    if not unreadable.count:
+        return [Finding(*key, Verdict.PASSED, "none")]
+    more = unreadable.count - len(unreadable.problems)
+    named = "; ".join((*unreadable.problems, *([f"and {more:,} more"] if more else [])))
+    wanted = ", ".join(map(str, unreadable.row_ids))
+    those = f"SELECT * FROM {TABLE} WHERE id IN ({wanted})"  # noqa: S608  # it is shown, and made of numbers
+    cure = f"correct them, the broker is parked until then: {those}"
+    return [Finding(*key, Verdict.FAILED, f"{unreadable.count:,}: {named}", cure)]
 
 
 def _show_one(one: Finding, verdict: str, console: Console) -> None:

@@ -59,6 +59,17 @@ class PortfolioRecord:
     total_pnl: Decimal
     cash: Decimal
     snapshot_time: datetime | None
+    row_id: int = 0
+    """The `id` of the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Snapshots that do not count, as another is the books of their strategy."""
+
+    count: int
+    names: tuple[str, ...]
+    """The `portfolio_id` of some of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Questions to the rows, made from the models: no duplicates, orphans, broken JSON, or money that is no number."""
+"""Questions to the rows, made from the models: no duplicates, orphans, or money that is no number.
+
+JSON of another kind than this version writes is worth a note only, as an adoption keeps it and nothing fails by it;
+whether positions can be opened is for the reader of the books to say.
+"""
 
 # ruff: noqa: S608 - every name in these statements is one of the models
 
@@ -11,7 +15,8 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, Numeric, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
-from persistence.models import instruments, metadata, strategy_configurations
+from persistence.books import NAMED
+from persistence.models import metadata, portfolio_snapshots, strategy_configurations
 from persistence.schema_facts import OWN_SEQUENCE, Kind, demands
 
 MOST_COUNTED = 1_000
@@ -58,8 +63,8 @@ def _of_table(table: Table) -> Iterator[RowCheck]:
         # The token of an instrument comes from the exchange, never from the sequence that its column has.
         if column.name == "id" and _is_serial(column):
             yield _sequence_behind(column)
-    if table is instruments:
-        yield _where(table.c.is_active, "unknown is_active", "is_active IS NULL", is_fault=False)
+    if table is portfolio_snapshots:
+        yield _misnamed(table)
 
 
 def _keys(table: Table) -> Iterator[tuple[str, ...]]:
@@ -102,7 +107,21 @@ def _orphans(column: Column[Any], reference: ForeignKey) -> RowCheck:
 
 def _broken_json(column: Column[Any]) -> RowCheck:
     wanted = "array" if any(column is one for one in _ARRAYS) else "object"
-    return _where(column, f"{column.name} not a JSON {wanted}", f"jsonb_typeof({column.name}) <> '{wanted}'")
+    condition = f"jsonb_typeof({column.name}) <> '{wanted}'"
+    return _where(column, f"{column.name} not a JSON {wanted}", condition, is_fault=False)
+
+
+def _misnamed(table: Table) -> RowCheck:
+    names = ("portfolio_id", "broker_namespace", "strategy_id")
+    return RowCheck(
+        table.name,
+        "portfolio_id not broker:strategy_id",
+        tuple(f"{table.name}.{name}" for name in names),
+        _counted(f"SELECT FROM {table.name} WHERE NOT ({NAMED})"),
+        "of a strategy without a snapshot of that name the newest counts, and the others are left alone: "
+        f"SELECT id, {', '.join(names)}, snapshot_time FROM {table.name} WHERE NOT ({NAMED})",
+        is_fault=False,
+    )
 
 
 def _sequence_behind(column: Column[Any]) -> RowCheck:

@@ -86,6 +86,7 @@ OURS: dict[str, tuple[str, ...]] = {
         "actors.gateway.loading",
         "actors.gateway.roll_call",
         "actors.gateway.subjects",
+        "actors.trading.records",
     ),
 }
 """What each part may import of ours besides itself and `settings`; the longest name that fits decides."""

@@ -9,6 +9,7 @@ from actors.database.commit import Books
 from actors.messages import BooksHeld, BooksOpened, PortfolioData
 from actors.tenure import NEVER, Tenure
 from persistence.database import Database
+from persistence.records import LeftOut
 
 LEASE_TTL_S = 10.0
 MARGIN_S = 2.0
@@ -51,6 +52,7 @@ class Leases:
             lease = work.leases.acquire(broker, self._owner, self._node, LEASE_TTL_S)
             holder = None if lease else work.leases.holder(broker)
             records = work.portfolios.load(broker) if lease else []
+            left_out = work.portfolios.left_out(broker) if lease else LeftOut(0, ())
             work.commit()
         if lease is None:
             self.books.pop(broker, None)
@@ -62,9 +64,14 @@ class Leases:
         reign = before.reign if before is not None and lease.epoch == before.epoch + 1 else lease.epoch
         self.tenures = self.tenures | {broker: Tenure(reign, lease.epoch, until)}
         portfolios = tuple(
-            PortfolioData(one.strategy_id, one.positions, one.total_realized_pnl, one.cash) for one in records
+            PortfolioData(
+                one.strategy_id, one.positions, one.total_realized_pnl, one.cash, one.portfolio_id, one.row_id
+            )
+            for one in records
         )
-        return BooksOpened(broker, self._token, lease.owner, lease.epoch, portfolios, reign)
+        return BooksOpened(
+            broker, self._token, lease.owner, lease.epoch, portfolios, reign, left_out.count, left_out.names
+        )
 
     def close(self, broker: str) -> int | None:
         """End the broker's token; returns it if there was one. The lease is kept until it expires or is given back."""

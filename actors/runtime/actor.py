@@ -42,7 +42,8 @@ class ServiceActor(pykka.ThreadingActor):
     """One incarnation of a child.
 
     Subclasses name their handlers with `handles` and override `on_start` and `on_stop`, which run in the actor's own
-    thread. `on_start` may raise `StartRefused`. After a crash the object is thrown away; its successor, built by the
+    thread. `on_start` may raise `StartRefused`, and so may a handler that finds what no restart cures: a child whose
+    `start_failure` is to park is parked at once. After a crash the object is thrown away; its successor, built by the
     child's factory, serves the same mailbox.
     """
 
@@ -156,6 +157,8 @@ class ServiceActor(pykka.ThreadingActor):
             self.log.warning("abandoned incarnation ended", generation=generation)
             return None
         except BaseException as error:  # noqa: BLE001  # a crash ends this incarnation and nothing else
+            if _is_refusal(error):
+                return Exited(name, generation, Reason.REFUSED, masked(str(error)))
             return Exited(name, generation, Reason.CRASH, describe(error))
         return self.farewell(self._ending)
 
@@ -287,10 +290,13 @@ class ServiceActor(pykka.ThreadingActor):
             else:
                 reply.fail(error)
             return
-        self.log.error("crash", message=kind, exc_info=error, **ids_of(message))
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        record = CrashRecord(context.clock.now(), context.generation, kind, describe(error), frames)
-        context.telemetry.crashes.append(record)
+        if _is_refusal(error):
+            self.log.error("cannot work", message=kind, reason=masked(str(error)))
+        else:
+            self.log.error("crash", message=kind, exc_info=error, **ids_of(message))
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            record = CrashRecord(context.clock.now(), context.generation, kind, describe(error), frames)
+            context.telemetry.crashes.append(record)
         if reply is not None:
             crash = ActorCrashed(f"{context.name} crashed: {describe(error)}")
             crash.__cause__ = error
@@ -308,6 +314,11 @@ class ServiceActor(pykka.ThreadingActor):
         if isinstance(message, Ping):
             return lambda _: self.context.name
         return _crash if isinstance(message, Crash) else None
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a handler says that no restart helps."""
+    return isinstance(error, StartRefused) and not error.retryable
 
 
 def _crash(message: Crash) -> None:

@@ -78,7 +78,7 @@ class ChildSpec:
             are counted together with its siblings' against the intensity of the supervisor.
         period_s: the sliding window of its own intensity, seconds.
         give_up: what follows when it exceeds an intensity of its own.
-        start_failure: what follows when its first start fails.
+        start_failure: what follows when its first start fails, or when it says later that no restart helps.
         start_timeout_s: how long `on_start` may take.
         start_retry_s: how long a start, the first or a later one, that fails for a passing reason is tried again
             before it counts as failed.

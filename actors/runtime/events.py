@@ -18,13 +18,15 @@ class Reason(Enum):
     """Its supervisor told it to, or it is a supervisor that gave up."""
     CRASH = "crash"
     """A handler raised."""
+    REFUSED = "refused"
+    """A handler found that it cannot work, and that no restart helps."""
     KILLED = "killed"
     """It was abandoned: its stop, or a handler, took too long."""
 
     @property
     def abnormal(self) -> bool:
         """Whether a transient child is restarted after it."""
-        return self in {Reason.CRASH, Reason.KILLED}
+        return self in {Reason.CRASH, Reason.REFUSED, Reason.KILLED}
 
 
 class Outcome(Enum):

@@ -118,6 +118,8 @@ def _exited(tree: Tree, child: Child, reason: Reason, error: str | None, now: fl
             return down(tree, child, now)
         case Status.RUNNING if group is not None and not group.rising and name in group.members:
             return down(tree, replace(child, then=Next.REJOIN), now)
+        case Status.RUNNING if reason is Reason.REFUSED and child.spec.start_failure is GiveUp.PARK:
+            return _park(tree, child, now)
         case Status.RUNNING:
             restart = child.spec.restart
             again = restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and reason.abnormal)

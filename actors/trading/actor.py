@@ -37,13 +37,12 @@ from actors.trading.events import record_execution
 from actors.trading.money import exact, wire
 from actors.trading.portfolio import (
     Portfolio,
-    Snapshot,
-    UnreadablePortfolio,
     apply,
-    from_record,
     mark,
     open_portfolio,
 )
+from actors.trading.records import Snapshot, readable
+from settings import program
 
 STANDBY_EVERY_S = 3.0
 REMEMBERED = 20_000
@@ -92,9 +91,9 @@ class TradingActor(ServiceActor):
     Receives: `ExecuteSignal`, `Ticks`, `BooksOpened`, `BooksHeld`, `BooksInvalidated`, `UnitsCommitted`,
     `CatalogueLoaded`.
     Sends: `CommitUnit` and `OpenBooks` to the database, `BrokerOpened` and `BrokerClosed` to the gateway.
-    On failure: restarted from the database. Units it had sent are committed before its successor reads, as both go
-    through the writer's mailbox; a signal that crashed it is the first that its successor handles, and given up if that
-    crashes too.
+    On failure: parked where the stored books cannot be read, else restarted from the database. Units it had sent are
+    committed before its successor reads, as both go through the writer's mailbox; a signal that crashed it is the first
+    that its successor handles, and given up if that crashes too.
     """
 
     def __init__(
@@ -184,10 +183,13 @@ class TradingActor(ServiceActor):
         self._changed = True
 
     def _opened(self, message: BooksOpened) -> None:
-        try:
-            books = [from_record(self._broker.name, stored) for stored in message.portfolios]
-        except UnreadablePortfolio as error:
-            raise StartRefused(str(error)) from error
+        books = self._read(message)
+        if message.left_out:
+            self.log.warning(
+                "snapshots left out, as another is the books of their strategy",
+                count=message.left_out,
+                some=list(message.left_out_names),
+            )
         self._portfolios = {portfolio.strategy_id: mark(portfolio, self._prices) for portfolio in books}
         self._stored_prices = {
             token: position.last_price
@@ -205,6 +207,21 @@ class TradingActor(ServiceActor):
             self._decide(waiting)
         self.context.directory["gateway"].tell_control(BrokerOpened(self._broker.name, message.reign))
         self._changed = True
+
+    def _read(self, message: BooksOpened) -> list[Portfolio]:
+        """The books as they are stored.
+
+        Raises:
+            StartRefused: one of them cannot be read, which no repetition cures.
+        """
+        books, problems = readable(self._broker.name, message.portfolios)
+        if problems:
+            more = f", and {len(problems) - 1} more" if problems[1:] else ""
+            raise StartRefused(
+                f"{problems[0]}{more}: correct what `{program()} db verify` lists, then "
+                f"`{program()} restart {self.context.name}`"
+            )
+        return books
 
     def _held(self, message: BooksHeld) -> None:
         """Stand by: what was not yet durable is the other process's to handle, and comes to it again.

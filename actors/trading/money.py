@@ -24,6 +24,8 @@ from decimal import (
 ZERO = Decimal(0)
 MAX_DECIMALS = 48
 MAX_WHOLE_DIGITS = 32
+MOST_SHOWN = 60
+"""Characters of a value in the reason why it is no amount."""
 
 _PLACES = Decimal("1E-10")
 _EXACT = Context(
@@ -69,11 +71,16 @@ def parse(value: object) -> Decimal:
         ValueError: it is no number, not finite, or too long to be booked exactly.
     """
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
-        raise TypeError(f"{value!r} is not an amount")
+        raise TypeError(f"{_shown(value)} is not an amount")
     try:
         amount = value if isinstance(value, Decimal) else Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"{value!r} is not an amount") from None
+        raise ValueError(f"{_shown(value)} is not an amount") from None
     if not is_bookable(amount):
-        raise ValueError(f"{value!r} is not an amount that can be booked exactly")
+        raise ValueError(f"{_shown(value)} is not an amount that can be booked exactly")
     return amount
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."

@@ -57,7 +57,7 @@ _DEPENDENTS = """
         SELECT c.oid, relname, reltype, typarray FROM pg_class c JOIN pg_type t ON t.oid = reltype
          WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = ANY (%(tables)s)
     )
-    SELECT relname, pg_describe_object(classid, objid, 0) FROM ours
+    SELECT relname, regexp_replace(pg_describe_object(classid, objid, 0), '^rule "?_RETURN"? on ', '') FROM ours
       JOIN pg_depend ON (refclassid = 'pg_class'::regclass AND refobjid = ours.oid)
                      OR (refclassid = 'pg_type'::regclass AND refobjid IN (ours.reltype, ours.typarray))
      WHERE deptype = 'n' AND NOT (classid = 'pg_constraint'::regclass

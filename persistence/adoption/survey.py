@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from persistence.adoption.catalogue import Catalogue, read_catalogue
 from persistence.adoption.cleaning import holding_nothing
 from persistence.adoption.connection import Connection, Patience, connected
+from persistence.adoption.foresight import Change, changes, expected_books, misnamed
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
 from persistence.adoption.plan import Action, Plan, plan_for
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
+from persistence.books import ProblemOf, Unreadable, unreadable
 from persistence.errors import NotMigrated
 from persistence.migration import heads, refuse_unknown
 from settings import DatabaseSettings
@@ -39,6 +41,12 @@ class Survey:
     """Rows by table whose money is NaN or infinite, which would be set aside."""
     forgotten: dict[str, int]
     """Values by table and column that stand for NULL, and would become it."""
+    changes: tuple[Change, ...]
+    """Values that would be others afterwards."""
+    misnamed: int
+    """Snapshots of another name than that under which books are saved."""
+    unreadable: Unreadable
+    """Books that the daemon will not be able to open."""
     copied_bytes: int
     """What the tables hold whose rows are written anew, without their indexes."""
     unfinished: bool
@@ -48,13 +56,14 @@ class Survey:
 class Foreign(NotMigrated):
     """The database is none of the kinds that can be taken over, or something is in the way: a line for each reason."""
 
-    def __init__(self, message: str, lines: tuple[str, ...]) -> None:
-        super().__init__(message)
+    def __init__(self, summary: str, lines: tuple[str, ...]) -> None:
+        super().__init__(f"{summary}: {_some(lines)}")
+        self.summary = summary
         self.lines = lines
 
 
-def survey(url: str, settings: DatabaseSettings) -> Survey:
-    """Look, in one read-only transaction.
+def survey(url: str, settings: DatabaseSettings, problem_of: ProblemOf = lambda _: None) -> Survey:
+    """Look, in one read-only transaction; `problem_of` is how the daemon reads books.
 
     Raises:
         Foreign: it cannot be taken over.
@@ -75,6 +84,9 @@ def survey(url: str, settings: DatabaseSettings) -> Survey:
             _losses(connection) if foreseen else {},
             _unfit(connection) if foreseen else {},
             _forgotten(connection) if foreseen else {},
+            changes(connection, catalogue) if foreseen else (),
+            misnamed(connection, catalogue) if foreseen else 0,
+            unreadable(expected_books(connection, catalogue) if foreseen else (), problem_of),
             _copied_bytes(connection, plan),
             bool(catalogue.begun_as),
         )
@@ -90,9 +102,9 @@ def refuse(catalogue: Catalogue) -> None:
     if kind_of(catalogue) is Kind.OURS:
         refuse_unknown(catalogue.revision)
     if found := differences(catalogue):
-        raise Foreign(f"this is none of Alpha Panda's databases: {_some(found)}", found)
+        raise Foreign("this is none of Alpha Panda's databases", found)
     if found := obstacles(catalogue):
-        raise Foreign(f"it cannot be adopted yet: {_some(found)}", found)
+        raise Foreign("it cannot be adopted yet", found)
 
 
 def _some(lines: tuple[str, ...]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, text
 
 from persistence import models
+from persistence.books import counting, leaving_out, record
 from persistence.bulk import encode, upsert
-from persistence.records import PortfolioRecord
+from persistence.records import LeftOut, PortfolioRecord
 from persistence.repositories.rows import last_of_each
 
 _KEY = ("portfolio_id",)
+_OF_A_BROKER = "broker_namespace = :broker"
 _COLUMNS = (
     "portfolio_id",
     "broker_namespace",
@@ -43,11 +45,11 @@ class PortfolioRepository:
         return self._connection.exec_driver_sql(statement, (payload,)).rowcount
 
     def load(self, broker: str) -> list[PortfolioRecord]:
-        """The broker's portfolios, by portfolio id."""
-        table = models.portfolio_snapshots
-        wanted = (
-            select(*(table.c[name] for name in _COLUMNS))
-            .where(table.c.broker_namespace == broker)
-            .order_by(table.c.portfolio_id)
-        )
-        return [PortfolioRecord(**row) for row in self._connection.execute(wanted).mappings()]
+        """The broker's books, by strategy: of each the snapshot that counts, see `persistence.books`."""
+        wanted = text(counting(models.portfolio_snapshots.name, _OF_A_BROKER))
+        return [record(tuple(row)) for row in self._connection.execute(wanted, {"broker": broker})]
+
+    def left_out(self, broker: str) -> LeftOut:
+        """The broker's snapshots that do not count."""
+        count, names = self._connection.execute(text(leaving_out(_OF_A_BROKER)), {"broker": broker}).one()
+        return LeftOut(count, tuple(names))

@@ -11,9 +11,9 @@ import pytest
 
 from persistence.migration import heads
 from persistence.urls import normalise_url
-from tests.adoption.dirt import fill
+from tests.adoption.dirt import fill, snapshot
 from tests.adoption.dumps import schema_of
-from tests.adoption.old_databases import L0, L1
+from tests.adoption.old_databases import L0, L1, OldDatabase
 from tests.console.conftest import Command
 from tests.persistence.databases import connected, name_of, new_database
 
@@ -42,6 +42,9 @@ def test_a_dry_run_shows_rows_locks_and_losses_and_writes_nothing(command: Comma
     assert "portfolio_snapshots: 3 rows whose money is NaN or infinite are set aside" in result.out
     assert re.search(r"0\.\d MB are copied: estimated at 1\.0s, at 8 MB a second\.", result.out)
     assert "instruments.last_price: 1 values that are NaN or the JSON null become NULL" in result.out
+    assert "trading_events.event_data: 3 values that jsonb refuses are mended, and kept" in result.out
+    assert "strategy_configurations.use_composition: 1 rows get false" in result.out
+    assert "portfolio_snapshots: 10 snapshots under another name than broker:strategy: of each strategy" in result.out
     assert result.out.endswith("a dry run: nothing was changed\n")
     assert schema_of(old_url, side_tables=True) == before
 
@@ -84,6 +87,89 @@ def test_one_that_differs_is_refused_in_a_line_with_the_differences_above(comman
     assert "differs  the column users.email (text) is not Alpha Panda's" in result.out
     assert result.err.count("\n") == 1
     assert "nothing was changed" in result.err
+    assert (result.out + result.err).count("users.email") == 1
+
+
+def test_a_view_in_the_way_is_called_a_view(command: Command, old_url: str) -> None:
+    with connected(old_url) as connection:
+        connection.exec_driver_sql("CREATE VIEW fills AS SELECT * FROM trading_events")
+
+    result = command("db", "adopt", "--yes")
+
+    assert result.out == (
+        "differs  view fills hangs on trading_events, which is written anew: drop it, and make it again afterwards\n"
+    )
+    assert "the line above says why; nothing was changed" in result.err
+
+
+def test_in_a_file_no_name_is_broken_and_every_step_is_a_line_with_its_duration(command: Command, old_url: str) -> None:
+    result = command("db", "adopt", "--yes")
+
+    lines = result.out.splitlines()
+    name = "create index idx_instruments_symbol_exchange"
+    assert any(line.startswith(f"  {name}  ") and line.endswith("  nobody waits") for line in lines)
+    assert any(re.fullmatch(rf"instruments {name}, [\d.]+m?s", line) for line in lines)
+    assert any(re.fullmatch(r"trading_events put the copy in its place, [\d.]+m?s", line) for line in lines)
+    assert any(re.fullmatch(r"upgrade to head, [\d.]+m?s", line) for line in lines)
+
+
+BAD_BOOKS = {
+    "tiny": ("5e-324", "{}", "cannot|can be booked exactly"),
+    "no books": ("1", '{"a": 1}', "position a: not an object"),
+    "huge": ("1", '{"1": {"quantity": 1e400}}', "can be booked exactly"),
+    "null": ("1", "null", "positions is not an object"),
+}
+
+
+@pytest.mark.parametrize("old", [L0, L1], ids=lambda one: one.name)
+def test_books_that_the_daemon_cannot_open_are_named_by_plan_and_end_and_proof_until_they_are_corrected(
+    command: Command, postgres_url: str, monkeypatch: pytest.MonkeyPatch, old: OldDatabase
+) -> None:
+    with new_database(postgres_url) as url:
+        old.make(url)
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
+        with connected(url) as connection:
+            for name, (cash, positions, _) in BAD_BOOKS.items():
+                statement = snapshot(f"book of {name}", cash, "2025-01-01", positions)
+                connection.exec_driver_sql(statement.replace("'momentum'", f"'{name}'"))
+            ids = dict(connection.exec_driver_sql("SELECT portfolio_id, id FROM portfolio_snapshots").all())
+
+        planned, done, verified = (
+            command(*words) for words in (("db", "adopt", "--dry-run"), ("db", "adopt", "--yes"), ("db", "verify"))
+        )
+
+        assert (planned.code, done.code, verified.code) == (0, 0, 1)
+        words = (
+            "portfolio_snapshots: 4 of the books cannot be opened; they stay as they are, and the daemon parks paper"
+        )
+        assert words in planned.out
+        assert done.out.count(words) == 2
+        assert "failed portfolio_snapshots: rows books that cannot be opened 4: " in verified.out
+        for name, (*_, reason) in BAD_BOOKS.items():
+            said = rf"portfolio book of {name} \(row {ids[f'book of {name}']} of portfolio_snapshots\): .*({reason})"
+            assert all(re.search(said, text) for text in (planned.out, done.out, verified.out))
+
+        with connected(url) as connection:
+            connection.exec_driver_sql(
+                "UPDATE portfolio_snapshots SET positions = '{}', total_realized_pnl = 0, cash = 1"
+            )
+        corrected = command("db", "verify")
+        assert corrected.code == 0
+        assert "note portfolio_snapshots: rows portfolio_id not broker:strategy_id 4 rows" in corrected.out
+
+
+def test_a_proof_after_an_adoption_finds_no_fault_in_what_that_keeps_on_purpose(command: Command, old_url: str) -> None:
+    with connected(old_url) as connection:
+        connection.exec_driver_sql("UPDATE strategy_configurations SET instruments = '{}', parameters = 'null'")
+        connection.exec_driver_sql("UPDATE trading_events SET event_data = 'null' WHERE event_id = 'event-1'")
+        connection.exec_driver_sql("UPDATE trading_sessions SET session_data = '[]' WHERE session_id = 'd1'")
+
+    adopted, verified = command("db", "adopt", "--yes"), command("db", "verify")
+
+    assert (adopted.code, verified.code) == (0, 0)
+    assert "note strategy_configurations: rows instruments not a JSON array 5 rows" in verified.out
+    assert "note trading_events: rows event_data not a JSON object 1 row" in verified.out
+    assert "is_active" not in "".join(line for line in verified.out.splitlines() if line.startswith("note"))
 
 
 def test_what_is_wrong_with_the_server_is_a_line_and_its_exit_code(

@@ -175,31 +175,12 @@ ROW_FAULTS = {
         [EVENT.format("e", "{}"), "UPDATE trading_events SET id = 7"],
         [("trading_events", Kind.ROWS, "id beyond its sequence", "1 row")],
     ),
-    "a session is no object": Fault(
-        [SESSION.format("1", "u", "'[]'"), SESSION.format("2", "v", "NULL"), SESSION.format("3", "w", "'{}'")],
-        [("trading_sessions", Kind.ROWS, "session_data not a JSON object", "1 row")],
-    ),
-    "JSON null is no object": Fault(
-        [SESSION.format("1", "u", "'null'")],
-        [("trading_sessions", Kind.ROWS, "session_data not a JSON object", "1 row")],
-    ),
-    "positions are no object": Fault(
-        [SNAPSHOT.format("p", '"five"', 3, 1)],
-        [("portfolio_snapshots", Kind.ROWS, "positions not a JSON object", "1 row")],
-    ),
-    "instruments of a strategy are no array": Fault(
-        [STRATEGY.format("{}", "{}")],
-        [("strategy_configurations", Kind.ROWS, "instruments not a JSON array", "1 row")],
-    ),
-    "an event is no object": Fault(
-        [EVENT.format("a", "1"), EVENT.format("b", "2")],
-        [("trading_events", Kind.ROWS, "event_data not a JSON object", "2 rows")],
-    ),
     "cash is no number": Fault(
-        [SNAPSHOT.format("p", "{}", 3, "NaN")], [("portfolio_snapshots", Kind.ROWS, "NaN or infinite cash", "1 row")]
+        [SNAPSHOT.format("paper:s", "{}", 3, "NaN")],
+        [("portfolio_snapshots", Kind.ROWS, "NaN or infinite cash", "1 row")],
     ),
     "profit is infinite": Fault(
-        [SNAPSHOT.format("p", "{}", "'-Infinity'", 1)],
+        [SNAPSHOT.format("paper:s", "{}", "'-Infinity'", 1)],
         [("portfolio_snapshots", Kind.ROWS, "NaN or infinite total_pnl", "1 row")],
     ),
     "a price is no number": Fault(
@@ -223,9 +204,37 @@ ROW_FAULTS = {
 }
 
 NOTES = {
-    "instruments of which it is unknown whether they are traded": Fault(
-        [INSTRUMENT.format(1, "NULL", "1")],
-        [("instruments", Kind.ROWS, "unknown is_active", "1 row")],
+    "a session that is no object": Fault(
+        [SESSION.format("1", "u", "'[]'"), SESSION.format("2", "v", "NULL"), SESSION.format("3", "w", "'{}'")],
+        [("trading_sessions", Kind.ROWS, "session_data not a JSON object", "1 row")],
+        Verdict.NOTE,
+    ),
+    "a session that is the JSON null": Fault(
+        [SESSION.format("1", "u", "'null'")],
+        [("trading_sessions", Kind.ROWS, "session_data not a JSON object", "1 row")],
+        Verdict.NOTE,
+    ),
+    "positions that are no object": Fault(
+        [SNAPSHOT.format("paper:s", '"five"', 3, 1)],
+        [("portfolio_snapshots", Kind.ROWS, "positions not a JSON object", "1 row")],
+        Verdict.NOTE,
+    ),
+    "a snapshot of another name than that of its books": Fault(
+        [SNAPSHOT.format("paper:s", "{}", 3, 1), SNAPSHOT.format("p", "{}", 3, 1)],
+        [("portfolio_snapshots", Kind.ROWS, "portfolio_id not broker:strategy_id", "1 row")],
+        Verdict.NOTE,
+    ),
+    "instruments of a strategy that are no array": Fault(
+        [STRATEGY.format("{}", "null")],
+        [
+            ("strategy_configurations", Kind.ROWS, "instruments not a JSON array", "1 row"),
+            ("strategy_configurations", Kind.ROWS, "parameters not a JSON object", "1 row"),
+        ],
+        Verdict.NOTE,
+    ),
+    "an event that is no object": Fault(
+        [EVENT.format("a", "1"), EVENT.format("b", "2")],
+        [("trading_events", Kind.ROWS, "event_data not a JSON object", "2 rows")],
         Verdict.NOTE,
     ),
     "an index of the operator's own": Fault(

@@ -76,10 +76,10 @@ class TestAGoodDatabase:
     def test_rows_that_are_as_they_have_to_be_are_no_finding(self, database_url: str) -> None:
         for statement in (
             SESSION.format("1", "u", "NULL"),
-            SNAPSHOT.format("p", "{}", 99, 1),
+            SNAPSHOT.format("paper:s", "{}", 99, 1),
             STRATEGY.format("[1]", "{}"),
             EVENT.format("e", "{}"),
-            INSTRUMENT.format(1, "false", "NULL"),
+            INSTRUMENT.format(1, "NULL", "NULL"),
             REGISTERED.format(1),
             "CREATE TABLE _dup_trading_sessions_0002 (LIKE trading_sessions)",
             "CREATE TABLE of_the_operator (id integer)",
@@ -155,8 +155,9 @@ class TestAFault:
     def test_more_rows_than_are_counted_are_told_as_such(self, database_url: str) -> None:
         execute(
             database_url,
-            "INSERT INTO instruments (instrument_token, exchange_token, tradingsymbol, name, exchange) "
-            "SELECT n, n, 'X', '', 'NSE' FROM generate_series(1, 1500) AS n",
+            "INSERT INTO trading_events (event_id, event_type, broker_namespace, strategy_id, instrument_token, "
+            "event_data, event_timestamp) SELECT n::text, 't', 'paper', 's', 1, '[]', now() "
+            "FROM generate_series(1, 1500) AS n",
         )
 
         (note,) = not_passed(database_url)

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from actors.errors import DomainError, NotDelivered
+from actors.errors import DomainError, NotDelivered, StartRefused
 from actors.messages import Ping
+from actors.runtime.child import GiveUp
 from actors.runtime.letter import Answer
 from actors.runtime.tree import Phase, Status
 from tests.runtime.kit import (
@@ -94,6 +95,31 @@ class TestIntensity:
                 grove.advance(100)
 
             assert grove.child("a").status is Status.PARKED
+
+
+class TestRefusal:
+    def test_a_child_that_says_that_no_restart_helps_is_parked_at_once_with_its_reason(self, probe: Probe) -> None:
+        spec = worker(probe, "a", intensity=5, give_up=GiveUp.PARK, start_failure=GiveUp.PARK)
+        with tree(spec, probe=probe) as grove:
+            crash(grove["a"], StartRefused("the books cannot be read: correct them"))
+
+            grove.until_status("a", Status.PARKED)
+            child = grove.child("a")
+            assert (child.total_restarts, child.last_error) == (0, "the books cannot be read: correct them")
+            assert list(grove["a"].telemetry.crashes) == []
+
+    def test_one_that_may_be_tried_again_is_restarted(self, probe: Probe) -> None:
+        spec = worker(probe, "a", intensity=5, give_up=GiveUp.PARK, start_failure=GiveUp.PARK)
+        with tree(spec, probe=probe) as grove:
+            crash(grove["a"], StartRefused("the database is busy", retryable=True))
+
+            grove.until_status("a", Status.RUNNING, 2)
+
+    def test_one_that_is_not_to_be_parked_is_restarted(self, probe: Probe) -> None:
+        with tree(worker(probe, "a", intensity=5), probe=probe) as grove:
+            crash(grove["a"], StartRefused("the books cannot be read"))
+
+            grove.until_status("a", Status.RUNNING, 2)
 
 
 class TestOperator:

@@ -132,14 +132,18 @@ def test_a_broker_with_unreadable_books_is_parked_and_its_signals_wait_in_the_st
         database_url,
         "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
         " total_unrealized_pnl, total_pnl, cash, snapshot_time)"
-        " VALUES ('paper:s1', 'paper', 's1', '{\"x\": 1}', 0, 0, 0, 0, now())",
+        " VALUES ('book-7', 'paper', 's1', '{\"x\": 1}', 0, 0, 0, 0, now())",
     )
+    ((row_id,),) = execute(database_url, "SELECT id FROM portfolio_snapshots")
     daemon = idle_daemon.start()
     eventually(lambda: daemon.child("trading.paper")["state"] == "parked", 60)
     eventually(lambda: daemon.status()["nats"]["state"] == "up")
     status = daemon.status()
     assert status["state"] == "degraded"
-    assert any("trading.paper is parked" in reason for reason in status["why_not_ready"])
+    refusal = f"portfolio book-7 (row {row_id} of portfolio_snapshots): position x: not an object: correct what `"
+    assert any(reason.startswith(f"trading.paper is parked: {refusal}") for reason in status["why_not_ready"])
+    assert daemon.child("trading.paper")["restarts"] == 0
+    assert "Traceback" not in daemon.log()
     assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {"auth", "gateway"}
     streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actors.messages import PortfolioData
 from actors.trading.orders import Fill
-from actors.trading.portfolio import Portfolio, apply, from_record, mark, open_portfolio, to_row
+from actors.trading.portfolio import Portfolio, apply, mark, open_portfolio
+from actors.trading.records import from_record, to_row
 from tests.trading.samples import NOW, fill
 
 TOKENS = (101, 202, 303)
@@ -125,7 +126,9 @@ def test_a_stored_portfolio_is_read_back_without_loss_and_trades_on_alike(histor
     row = to_row(portfolio, NOW)
     stored = json.loads(json.dumps(row.positions))
 
-    loaded = from_record("paper", PortfolioData("momentum", stored, row.total_realized_pnl, row.cash))
+    loaded = from_record(
+        "paper", PortfolioData("momentum", stored, row.total_realized_pnl, row.cash, row.portfolio_id, 1)
+    )
 
     assert loaded == portfolio
     further = fill("SELL", 7, "3.33", "0.01", TOKENS[0])

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from actors.messages import PortfolioData
-from actors.trading.portfolio import UnreadablePortfolio, apply, from_record, open_portfolio, to_row
+from actors.trading.portfolio import apply, open_portfolio
+from actors.trading.records import UnreadablePortfolio, from_record, to_row
 from tests.trading.samples import INFY, NOW, RELIANCE, fill
 
 
 def load(positions: Any, realized: Any = Decimal(0), cash: Any = Decimal(1000)) -> Any:
-    return from_record("paper", PortfolioData("momentum", positions, realized, cash))
+    return from_record("paper", PortfolioData("momentum", positions, realized, cash, "book-7", 7))
 
 
 def test_a_row_has_the_columns_and_the_position_keys_of_alpha_panda() -> None:
@@ -114,9 +115,11 @@ def test_a_record_without_positions_is_all_cash() -> None:
         ({"408065": {"quantity": 5, "avg_price": "dear"}}, "'dear' is not an amount"),
         ({"408065": {"quantity": 5, "avg_price": float("nan")}}, "nan is not an amount"),
         ({"408065": {"quantity": "1E+999999999"}}, "cannot|can be booked exactly"),
+        ({"408065": {"quantity": "9" * 32, "avg_price": "9" * 32 + "." + "9" * 48}}, "too long to be booked exactly"),
+        ({"408065": {"quantity": 5, "avg_price": "x" * 9999}}, "^.{100,260}$"),
     ],
 )
 def test_a_record_of_an_unknown_form_is_refused_by_name(positions: Any, complaint: str) -> None:
     with pytest.raises(UnreadablePortfolio, match=complaint) as caught:
         load(positions)
-    assert str(caught.value).startswith("portfolio paper:momentum: ")
+    assert str(caught.value).startswith("portfolio book-7 (row 7 of portfolio_snapshots): ")
