@@ -119,16 +119,6 @@ def _surplus(fact: Fact, there: Mapping[Key, Fact]) -> Iterator[Finding]:
     yield Finding(*fact.key, verdict, f"not of this version: {fact.definition}", cure if refuses else "")
 
 
-def _can_be_asked(check: RowCheck, found: Sequence[Finding]) -> bool:
-    """Whether all that its query reads is as it has to be; what is not has been found already."""
-    failed = {(one.table, one.kind, one.name) for one in found if one.verdict is Verdict.FAILED}
-    for column in check.columns:
-        table, _, name = column.partition(".")
-        if failed & {(table, Kind.TABLE, table), (table, Kind.COLUMN, name), (table, Kind.DEFAULT, name)}:
-            return False
-    return True
-
-
 def _ask(connection: Connection, check: RowCheck, timeout_s: float) -> Finding:
     key = check.table, Kind.ROWS, check.name
     try:
