@@ -19,6 +19,7 @@ from persistence.errors import TokenKeyError
 from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
 from persistence.token_cipher import TokenCipher
+from settings import program
 
 _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
 _OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
@@ -222,7 +223,10 @@ class SessionRepository:
         records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
-            raise TokenKeyError(f"the token of {users} was sealed with another key: add it to AUTH__TOKEN_KEYS")
+            raise TokenKeyError(
+                f"the token of {users} was sealed with another key: add it to {self._cipher.setting},"
+                f" or, if it is lost, `{program()} sessions forget --unreadable`"
+            )
         return records
 
     def get(self, user_id: str) -> SessionRecord | None:
