@@ -74,6 +74,12 @@ def program() -> str:
     return os.environ.get("ALPHA_PANDA_PROGRAM") or "alpha-panda"
 
 
+def how_to_start() -> str:
+    """The command that starts the daemon: the service manager's where this program is the one of a service."""
+    unit = os.environ.get("ALPHA_PANDA_SERVICE")
+    return f"systemctl start {unit}" if unit else f"{program()} run"
+
+
 class Section(BaseModel):
     """One group of settings: immutable, and a misspelt name is an error."""
 

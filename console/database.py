@@ -20,7 +20,7 @@ from persistence.migration import upgrade as migrate
 from persistence.retry import Budget, retried
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
-from settings import DatabaseSettings, Settings, program
+from settings import DatabaseSettings, Settings, how_to_start
 
 SHOWN = 20
 
@@ -46,7 +46,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
     """
     data = settings.state_dir / "postgres" / "data"
     if settings.database.embedded and not data.exists():
-        raise Failure(f"there is no embedded database in {data} yet; `{program()} run` makes it", MISCONFIGURED)
+        raise Failure(f"there is no embedded database in {data} yet; `{how_to_start()}` makes it", MISCONFIGURED)
     with failures():
         try:
             with database_url(settings) as url:

@@ -22,7 +22,7 @@ from console.status import find, lock_holder
 from persistence.errors import TokenKeyError
 from persistence.token_cipher import TokenCipher
 from persistence.token_keys import configured_keys, exposed_keys
-from settings import Settings, SettingsError, misspelt, program
+from settings import Settings, SettingsError, how_to_start, misspelt, program
 
 OLDEST_PYTHON = (3, 11)
 DISTRIBUTION = "alpha-panda"
@@ -169,7 +169,7 @@ def _daemon(settings: Settings) -> str:
     document = finding.document
     if finding.silent_because is not None or not isinstance(document, dict):
         if finding.exit_code == 2 and lock_holder(settings.state_dir / "lock") is None:
-            return f"none runs; start it with `{program()} run`"
+            return f"none runs; start it with `{how_to_start()}`"
         return _fail(finding.silent_because or "no status", "see what has the socket", Health.DEGRADED)
     shown = f"process {document['pid']} is {document['state']}"
     if document["state"] != "ready":

@@ -15,7 +15,7 @@ import orjson
 
 from console.encoding import demand_utf8
 from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
-from settings import program
+from settings import how_to_start
 
 TIMEOUT_S = 15.0
 
@@ -69,7 +69,7 @@ class OperatorSocket:
                 f"{self.path}: no answer in {self._timeout_s:g} s; see the daemon's log, or restart it"
             ) from None
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise DaemonDown(f"no daemon runs at {self.path}; start it with `{program()} run`") from None
+            raise DaemonDown(f"no daemon runs at {self.path}; start it with `{how_to_start()}`") from None
         except ConnectionError:
             raise DaemonUnclear(f"{self.path}: the daemon closed the connection; see its log") from None
         except PermissionError:

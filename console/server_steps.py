@@ -20,7 +20,7 @@ from persistence.database import Database, open_database
 from persistence.errors import PersistenceError
 from persistence.rights import missing_rights, server_version
 from persistence.server_process import EmbeddedServerError
-from settings import Settings, program
+from settings import Settings, how_to_start, program
 
 PATIENCE_S = 2.0
 
@@ -129,7 +129,7 @@ def _jetstream(found: Examination) -> str:
     if not found.jetstream:
         _fail("off, or not for this account", "start nats-server with --jetstream, and enable it for the account")
     if not found.present:
-        return f"on; the streams are made by `{program()} run`"
+        return f"on; the streams are made by `{how_to_start()}`"
     if found.missing:
         _fail(f"missing: {', '.join(found.missing)}", f"they are made again by `{program()} restart gateway`")
     return f"on; all {found.present} streams are there"

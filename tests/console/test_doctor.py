@@ -69,7 +69,6 @@ def test_before_the_first_start_nothing_is_missing_and_nothing_is_made(
         ({"AUTH__TOKEN_KEYS": "hunter2"}, "Token keys", "sessions new-key", 78),
         ({"AUTH__TOKEN_KEYS_FILE": "/dev/null"}, "Settings", "correct them", 78),
         ({"AUTH__TOKEN_KEYS": ""}, "Settings", "correct them", 78),
-        ({"NATS_URL": "nats://u:hunter2@127.0.0.1:1"}, "Settings", "did you mean NATS__URL?", 1),
         ({"LOG__LEVEL": "hunter2"}, "Settings", "correct them", 78),
         ({"STATE_DIR": "/dev/null/state"}, "State directory", "STATE_DIR", 78),
     ],
@@ -94,6 +93,18 @@ def test_each_failure_has_its_cure_and_exit_code_and_tells_no_secret(
     assert cure in found[component]["cure"]
     assert "FAIL" in result.out
     assert "hunter2" not in result.out + result.err
+
+
+def test_a_setting_that_is_misspelt_in_the_environment_is_told_by_name_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://u:hunter2@127.0.0.1:1")
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (1, {"Settings"})
+    assert found["Settings"]["message"] == "valid, but no setting: NATS_URL"
+    assert found["Settings"]["cure"] == "did you mean NATS__URL?"
 
 
 @pytest.mark.parametrize(("text", "mode", "code"), [("", 0o600, 78), ("{key}", 0o644, 1), ("{key}", 0o600, 0)])

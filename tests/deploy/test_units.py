@@ -59,6 +59,11 @@ def test_no_secret_comes_by_the_environment(unit: Path) -> None:
     assert all(word.startswith("PYTHON") for word in service["Environment"].split())
 
 
+def test_the_command_on_the_machine_knows_the_service_that_it_belongs_to() -> None:
+    lines = (DEPLOY / "alpha-panda").read_text().splitlines()
+    assert f"export ALPHA_PANDA_SERVICE={SERVICE.stem}" in lines
+
+
 def test_both_units_are_hardened_alike() -> None:
     assert hardening(SERVICE) == hardening(MIGRATE)
 

@@ -64,5 +64,5 @@ def test_a_credential_is_named_as_one_and_its_rights_are_the_service_managers_af
     auth = load().auth
 
     assert exposed_keys(auth) is None
-    with pytest.raises(TokenKeyError, match="^the credential token-keys is set, but holds no key"):
+    with pytest.raises(TokenKeyError, match=r"^the credential token-keys is set, but holds no key"):
         configured_keys(auth)

@@ -171,6 +171,7 @@ def test_without_any_key_there_is_nothing_to_rotate_to(
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     with Daemon(tmp_path / "state", **servers) as daemon:
         result = command("sessions", "rotate-keys")
+        assert command("sessions", "show", "nobody").code == 1
         failed = sum(child["failed"] for child in daemon.status()["children"])
 
     assert result.code == 78
