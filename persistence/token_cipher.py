@@ -77,7 +77,7 @@ class TokenCipher:
         """
         fernets = self._ring.fernets
         if not fernets:
-            raise TokenKeyError("a stored token is sealed and no key is configured: set AUTH__TOKEN_KEYS_FILE")
+            raise TokenKeyError("a stored token is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE")
         for fernet in fernets:
             try:
                 return fernet.decrypt(data)

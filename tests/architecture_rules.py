@@ -81,6 +81,7 @@ OURS: dict[str, tuple[str, ...]] = {
         "actors.diagnosis",
         "actors.host_checks",
         "actors.runtime.clock",
+        "actors.runtime.log",
         "actors.gateway.embedded",
         "actors.gateway.examination",
         "actors.gateway.injection",

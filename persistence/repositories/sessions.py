@@ -219,8 +219,7 @@ class SessionRepository:
             TokenKeyError: a token was sealed with a key that is not configured. Everywhere else such a
                 session comes without its token and with `token_readable` false.
         """
-        wanted = select(_table).where(_is_valid(now)).order_by(*_newest_first)
-        records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
+        records = self._valid(now)
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
             raise TokenKeyError(
@@ -228,6 +227,10 @@ class SessionRepository:
                 f" or, if it is lost, `{program()} sessions forget --unreadable`"
             )
         return records
+
+    def unreadable(self, now: datetime) -> Sessions:
+        """Of the sessions that are active and not expired, those whose token no key opens."""
+        return [record for record in self._valid(now) if not record.token_readable]
 
     def get(self, user_id: str) -> SessionRecord | None:
         """The user's session, active or not."""
@@ -237,6 +240,10 @@ class SessionRepository:
         """At most `limit` sessions, newest first."""
         newest = select(_table).order_by(*_newest_first).limit(limit)
         return [self._record(row) for row in self._connection.execute(newest).mappings()]
+
+    def _valid(self, now: datetime) -> Sessions:
+        wanted = select(_table).where(_is_valid(now)).order_by(*_newest_first)
+        return [self._record(row) for row in self._connection.execute(wanted).mappings()]
 
     def _of_users(self, user_ids: Sequence[str]) -> Sessions:
         wanted = select(_table).where(_table.c.user_id.in_(user_ids)).order_by(_table.c.user_id)
