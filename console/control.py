@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Self
 
-from console.failure import FAILED, TRY_AGAIN, Failure
-from console.operator_socket import OperatorSocket
+from console.failure import FAILED, TRY_AGAIN, DaemonSilent, Failure
+from console.operator_socket import TIMEOUT_S, OperatorSocket
 from console.output import screen
+from console.status import lock_holder
 from settings import Settings, program
 
 STOP_S = 60.0
@@ -50,10 +51,17 @@ def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> 
     return 0
 
 
-def stop(settings: Settings) -> int:
-    """Stop the daemon and wait until its process is gone."""
-    daemon = OperatorSocket(settings.socket_path)
-    pid = int(daemon.get("status")["pid"])
+def stop(settings: Settings, patience_s: float = TIMEOUT_S) -> int:
+    """Stop the daemon and wait until its process is gone; one that does not answer in `patience_s` is named."""
+    daemon = OperatorSocket(settings.socket_path, patience_s)
+    try:
+        pid = int(daemon.get("status")["pid"])
+    except DaemonSilent as error:
+        holder = lock_holder(settings.state_dir / "lock")
+        if holder is None:
+            raise
+        ending = f"`kill -9 {holder}` ends it, and what is committed stays"
+        raise DaemonSilent(f"process {holder} has not answered for {patience_s:g} s; see its log; {ending}") from error
     started = time.monotonic()
     with _Watched(pid) as process:
         daemon.post("stop")

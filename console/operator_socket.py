@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from console.encoding import demand_utf8
-from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
+from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonSilent, DaemonUnclear, Failure
 from settings import how_to_start
 
 TIMEOUT_S = 15.0
@@ -65,7 +65,7 @@ class OperatorSocket:
             response = connection.getresponse()
             status, text = response.status, response.read()
         except TimeoutError:
-            raise DaemonUnclear(
+            raise DaemonSilent(
                 f"{self.path}: no answer in {self._timeout_s:g} s; see the daemon's log, or restart it"
             ) from None
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):

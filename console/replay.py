@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from actors.gateway.injection import Ack, InjectionError, publish
 from actors.gateway.subjects import TICKS, validated_signals
 from actors.rows import OutboundMessage
-from console.failure import UNAVAILABLE, USAGE, Failure
+from console.failure import USAGE, Failure
 from console.nats_servers import nats_servers
 from console.output import screen
 from console.recording import bar_messages, read_bars, recorded_messages
+from console.subjects import failure_of
 from settings import Settings
 
 MESSAGES_PER_BAR = 2
@@ -45,7 +46,7 @@ def run(settings: Settings, file: Path, broker: str, *, speed: float | None, run
             rate = None if speed is None else speed * per_item
             published = publish(settings.nats, servers, messages, rate=rate, on_ack=bar.add, subjects=subjects)
     except InjectionError as error:
-        raise Failure(str(error), UNAVAILABLE) from None
+        raise failure_of(error, settings.brokers) from None
     seconds = time.monotonic() - started
     again = f" ({bar.duplicates} of them known already)" if bar.duplicates else ""
     screen().print(f"{total} {noun} replayed: {published} messages{again} in {seconds:.2f} s")
