@@ -120,6 +120,14 @@ def test_a_dry_run_prints_every_step_from_any_folder_and_does_none(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_module_goes_into_the_wheel_that_a_checkout_is_installed_from() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(DEPLOY.parent / "setup.cfg")
+    modules = {f"{name}.py" for name in setup["options"]["py_modules"].split()}
+
+    assert modules <= set((DEPLOY / "install.sh").read_text().split())
+
+
 def test_taking_it_off_keeps_settings_and_state_unless_told(tmp_path: Path) -> None:
     kept, purged = (run_install("--dry-run", "--uninstall", *words, cwd=tmp_path) for words in ((), ("--purge",)))
 
