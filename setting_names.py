@@ -39,7 +39,7 @@ def set_names(values: BaseModel, prefix: str = "") -> Iterator[str]:
 def meant_by(name: str, known: Iterable[str], likeness: float = LIKELY) -> str | None:
     """The known name that is most like this one, if any is as like as that; None also for a name that is known."""
     spelled = {_plain(one): one for one in _with_words_of(name, known)}
-    if name in spelled.values():
+    if name.upper() in spelled.values():
         return None
     close = difflib.get_close_matches(_plain(name), spelled, 1, likeness)
     return spelled[close[0]] if close else None

@@ -10,7 +10,7 @@ from typing import Self
 
 from console.failure import FAILED, TRY_AGAIN, DaemonSilent, Failure
 from console.operator_socket import TIMEOUT_S, OperatorSocket
-from console.output import screen
+from console.output import counted, screen
 from console.status import lock_holder
 from settings import Settings, program
 
@@ -44,7 +44,8 @@ def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> 
             screen().print(f"draining, {nats['in_flight']} in flight; see `{program()} status`")
             return 0
         if time.monotonic() > deadline:
-            left = f"{nats['in_flight']} messages in flight and {nats['unpublished']} commits to publish"
+            messages, commits = counted(nats["in_flight"], "message"), counted(nats["unpublished"], "commit")
+            left = f"{messages} in flight and {commits} to publish"
             raise Failure(f"not drained after {timeout_s:g} s: {left}; it goes on, see `{program()} status`", TRY_AGAIN)
         time.sleep(ASK_EVERY_S)
     screen().print(f"drained: nothing is in hand, and nothing comes in until `{program()} drain --resume`")

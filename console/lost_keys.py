@@ -9,7 +9,7 @@ import structlog
 
 from actors.runtime import log
 from console.database import failures, opened
-from console.failure import OK, TRY_AGAIN, USAGE, Failure
+from console.failure import MISCONFIGURED, OK, TRY_AGAIN, USAGE, Failure
 from console.output import counted, screen
 from persistence.records import SessionRecord
 from persistence.token_keys import configured_cipher
@@ -23,12 +23,18 @@ def forget(settings: Settings, *, unreadable: bool) -> int:
     """End the active sessions whose token none of the keys opens; each is told in the log. Not while a daemon trades.
 
     Raises:
-        Failure: `unreadable` is false, a daemon trades on the database, or it cannot be used.
+        Failure: `unreadable` is false, no key is configured, a daemon trades on the database, or it cannot be used.
     """
     if not unreadable:
         raise Failure("say which: --unreadable, all those whose token no key opens", USAGE)
     with failures():
         cipher = configured_cipher(settings.auth)
+    if not cipher.seals:
+        raise Failure(
+            "no key is configured here, so none can be told to be lost: set AUTH__TOKEN_KEYS_FILE to the keys in use,"
+            f" or to a new one of `{program()} sessions new-key`",
+            MISCONFIGURED,
+        )
     with opened(settings, cipher) as database, database.writer_unit() as work:
         if work.leases.any_in_force():
             raise Failure(

@@ -57,7 +57,9 @@ def test_what_other_programs_and_adapters_read_may_stand_beside_settings(name: s
     assert strangers([name], KNOWN, ["flat"]) == {}
 
 
-@pytest.mark.parametrize("name", ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "PATH", "HOME", "LOGNAME", "NOTIFY_SOCKET"])
+@pytest.mark.parametrize(
+    "name", ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "PATH", "HOME", "LOGNAME", "NOTIFY_SOCKET", "nats__url"]
+)
 def test_what_belongs_to_the_environment_is_not_taken_for_a_setting(name: str) -> None:
     assert misspelt([name], KNOWN, []) == {}
 

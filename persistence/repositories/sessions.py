@@ -222,6 +222,10 @@ class SessionRepository:
         records = self._valid(now)
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
+            if not self._cipher.seals:
+                raise TokenKeyError(
+                    f"the token of {users} is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE"
+                )
             raise TokenKeyError(
                 f"the token of {users} was sealed with another key: add it to {self._cipher.setting},"
                 f" or, if it is lost, `{program()} sessions forget --unreadable`"

@@ -225,7 +225,7 @@ def test_recorded_messages_are_replayed(command: Command, daemon: Daemon, tmp_pa
 
     result = command("replay", file, "--broker", "paper")
 
-    assert result.out.startswith("1 messages replayed: 1 messages in ")
+    assert result.out.startswith("1 message replayed: 1 message in ")
     eventually(lambda: fills(daemon) == before + 1)
 
 

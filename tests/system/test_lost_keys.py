@@ -80,5 +80,21 @@ def test_sessions_that_a_key_opens_are_not_forgotten(
     assert execute(database_url, "SELECT is_active FROM trading_sessions") == [(True,)]
 
 
+def test_a_key_that_is_not_configured_is_not_taken_for_a_lost_one(
+    state_dir: Path, command: Command, database_url: str, streams_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_key(monkeypatch)
+    with Daemon(state_dir) as daemon:
+        streams.request(streams_url, "panda.sessions.save", streams.session_save("alice", "token"))
+        daemon.stop()
+    monkeypatch.delenv("AUTH__TOKEN_KEYS")
+
+    refused = Daemon(state_dir).start()
+    assert refused.running.wait(60) == 78
+    assert "is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE" in refused.log()
+    assert command("sessions", "forget", "--unreadable").code == 78
+    assert execute(database_url, "SELECT is_active FROM trading_sessions") == [(True,)]
+
+
 def test_what_is_to_be_forgotten_must_be_said(command: Command) -> None:
     assert command("sessions", "forget").code == 64
