@@ -8,6 +8,7 @@ together, one line each.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,16 +24,25 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as SourceError
+
+import setting_names
 
 NATS_SCHEMES = frozenset({"nats", "tls", "ws", "wss"})
 CHECKOUT = Path(__file__).resolve().parent
 CREDENTIALS_PREFIX = "alpha-panda_"
 """What systemd puts before the name of each file of a directory that the unit loads as `alpha-panda`."""
+EMPTY_KEYS = "is set, but holds no key: tokens would be stored in clear; give it a key, or take the setting away"
 LIVE_STREAM_TOKENS = frozenset({"market", "auth", "panda", "system", "shared"})
 
 
@@ -62,6 +72,12 @@ def default_runtime_dir() -> Path | None:
 def program() -> str:
     """How the person calls this program; the `panda` script tells its own name."""
     return os.environ.get("ALPHA_PANDA_PROGRAM") or "alpha-panda"
+
+
+def how_to_start() -> str:
+    """The command that starts the daemon: the service manager's where this program is the one of a service."""
+    unit = os.environ.get("ALPHA_PANDA_SERVICE")
+    return f"systemctl start {unit}" if unit else f"{program()} run"
 
 
 class Section(BaseModel):
@@ -176,16 +192,45 @@ class AuthSettings(Section):
     token_keys: SecretStr = SecretStr("")
     token_keys_file: FilePath | None = None
 
+    @field_validator("token_keys")
+    @classmethod
+    def _hold_a_key(cls, keys: SecretStr) -> SecretStr:
+        if keys.get_secret_value() and not cls.keys_in(keys.get_secret_value()):
+            raise ValueError(EMPTY_KEYS)
+        return keys
+
+    @staticmethod
+    def keys_in(text: str) -> list[str]:
+        """The keys of a text, in order."""
+        return [key.strip() for key in text.replace(",", "\n").splitlines() if key.strip()]
+
     def keys(self) -> list[str]:
         """The token keys in order.
 
         Raises:
             OSError: the key file cannot be read.
+            UnicodeDecodeError: it is no text.
         """
-        text = self.token_keys.get_secret_value()
-        if self.token_keys_file is not None:
-            text = f"{text}\n{self.token_keys_file.read_text()}"
-        return [key.strip() for key in text.replace(",", "\n").splitlines() if key.strip()]
+        kept = "" if self.token_keys_file is None else self.token_keys_file.read_text()
+        return self.keys_in(f"{self.token_keys.get_secret_value()}\n{kept}")
+
+    @property
+    def keys_are_a_credential(self) -> bool:
+        """Whether the key file is one that the service manager hands over."""
+        given = os.environ.get("CREDENTIALS_DIRECTORY")
+        return bool(given) and self.token_keys_file is not None and self.token_keys_file.parent == Path(str(given))
+
+    @property
+    def key_setting(self) -> str:
+        """Where the keys come from, as messages name it."""
+        if self.token_keys_file is None:
+            return "AUTH__TOKEN_KEYS"
+        file = (
+            "the credential token-keys"
+            if self.keys_are_a_credential
+            else f"AUTH__TOKEN_KEYS_FILE {self.token_keys_file}"
+        )
+        return f"AUTH__TOKEN_KEYS and {file}" if self.token_keys.get_secret_value() else file
 
 
 class HousekeepingSettings(Section):
@@ -270,7 +315,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     nats: NatsSettings = NatsSettings()
     active_brokers: Annotated[tuple[str, ...], NoDecode] = ("paper",)
-    trading: dict[str, BrokerSettings] = Field(default_factory=dict)
+    trading: dict[str, BrokerSettings] = Field(default_factory=dict, validate_default=True)
     paper_trading: PaperTradingSettings = PaperTradingSettings()
     auth: AuthSettings = AuthSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
@@ -312,25 +357,35 @@ class Settings(BaseSettings):
             raise ValueError("a broker is named twice")
         return names
 
-    @model_validator(mode="after")
-    def _some_broker(self) -> Settings:
-        if not self.brokers:
-            raise ValueError("no broker is active: name one in ACTIVE_BROKERS and enable it")
-        return self
+    @field_validator("trading")
+    @classmethod
+    def _some_broker(cls, trading: dict[str, BrokerSettings], info: ValidationInfo) -> dict[str, BrokerSettings]:
+        names = info.data.get("active_brokers")
+        if names is not None and not any(_enabled(name, trading) for name in names):
+            raise PydanticCustomError("no_broker", "{why}", {"why": _no_broker(names)})
+        return trading
 
     @property
     def brokers(self) -> tuple[str, ...]:
         """The brokers that trade here: active and enabled, in the order given."""
-        return tuple(name for name in self.active_brokers if self._enabled(name))
-
-    def _enabled(self, name: str) -> bool:
-        chosen = self.trading.get(name, BrokerSettings()).enabled
-        return name == "paper" if chosen is None else chosen
+        return tuple(name for name in self.active_brokers if _enabled(name, self.trading))
 
     @property
     def socket_path(self) -> Path:
         """The operator socket."""
         return (self.runtime_dir or self.state_dir) / "alpha-panda.sock"
+
+
+def _enabled(name: str, trading: Mapping[str, BrokerSettings]) -> bool:
+    chosen = trading.get(name, BrokerSettings()).enabled
+    return name == "paper" if chosen is None else chosen
+
+
+def _no_broker(names: Sequence[str]) -> str:
+    if not names:
+        return "names no broker; the one that needs no account is paper"
+    cures = " or ".join(f"TRADING__{name.upper()}__ENABLED=true" for name in names)
+    return f"no broker is active, as {', '.join(names)} is not enabled: set {cures}, or ACTIVE_BROKERS=paper"
 
 
 def load(env_file: Path | None = None) -> Settings:
@@ -341,14 +396,61 @@ def load(env_file: Path | None = None) -> Settings:
     """
     if env_file is not None and not env_file.is_file():
         raise SettingsError([f"--env-file {env_file}: no such file"])
+    file = env_file or Path(".env")
     try:
-        return Settings(_env_file=env_file or ".env")
+        written = {name.upper(): value for name, value in DotEnvSettingsSource(Settings, file).env_vars.items()}
+        problems = {**_strangers(written, file), **_empty_keys(written)}
+        settings = Settings(_env_file=file)
     except ValidationError as error:
-        problems = []
-        for one in error.errors(include_input=False, include_url=False):
-            name = "__".join(str(part).upper() for part in one["loc"])
-            message = one["msg"].removeprefix("Value error, ")
-            problems.append(f"{name}: {message}" if name else message)
-        raise SettingsError(problems) from None
+        problems |= {_name(one): _told(one) for one in error.errors(include_url=False)}
     except SourceError as error:
         raise SettingsError([str(error)]) from None
+    if problems:
+        raise SettingsError(list(problems.values()))
+    return settings
+
+
+def misspelt(settings: Settings) -> Mapping[str, str]:
+    """The names in the environment that are a setting misspelt, and to each the one that is meant."""
+    return setting_names.misspelt(os.environ, KNOWN, setting_names.set_names(settings))
+
+
+def _strangers(written: Mapping[str, str | None], file: Path) -> dict[str, str]:
+    """A problem for each name in the env file that is no setting, by name."""
+    brokers = os.environ.get("ACTIVE_BROKERS") or written.get("ACTIVE_BROKERS") or "paper"
+    names = [name.strip() for name in brokers.split(",") if name.strip()]
+    found = setting_names.strangers(written, KNOWN, names)
+    return {name: f"{file}: {setting_names.told(name, meant)}" for name, meant in found.items()}
+
+
+def _empty_keys(written: Mapping[str, str | None]) -> dict[str, str]:
+    """A problem for a setting of the token keys that is given without a value, as by a variable that was not filled."""
+    names = ("AUTH__TOKEN_KEYS_FILE", "AUTH__TOKEN_KEYS")
+    upper = {name.upper(): value for name, value in os.environ.items()}
+    given = {name: value for name in names for value in (upper.get(name), written.get(name)) if value is not None}
+    held = os.environ.get("CREDENTIALS_DIRECTORY")
+    if any(given.values()) or (held and find_credential(Path(held), "token-keys")):
+        return {}
+    return {name: f"{name} {EMPTY_KEYS}" for name in list(given)[:1]}
+
+
+def _name(problem: ErrorDetails) -> str:
+    return "__".join(str(part).upper() for part in problem["loc"])
+
+
+def _told(problem: ErrorDetails) -> str:
+    """The problem in a line. Of what was given only paths are repeated."""
+    name, message = _name(problem), problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "extra_forbidden":
+            return setting_names.told(name, setting_names.meant_by(name, KNOWN))
+        case "path_not_file":
+            path = Path(problem["input"])
+            return f"{name}: {path}: {'not a file' if path.exists() else 'no such file, or not for this user to see'}"
+        case "no_broker":
+            return f"ACTIVE_BROKERS: {message}"
+    return f"{name}: {message}" if name else message
+
+
+KNOWN = tuple(setting_names.names_of(Settings))
+"""Every name of a setting."""

@@ -38,8 +38,9 @@ from actors.thread_dump import ThreadDump
 from persistence.database import Database, open_database
 from persistence.embedded import EmbeddedPostgres
 from persistence.kept_servers import KeptServers
-from persistence.token_cipher import TokenCipher, configured_keys
-from settings import Settings
+from persistence.token_keys import configured_cipher, exposed_keys
+from setting_names import told
+from settings import Settings, misspelt
 
 STOP_DEADLINE_S = 45.0
 SERVERS_STOP_S = 15.0
@@ -151,10 +152,9 @@ class Process:
         )
         watchdog.start()
         self._stack.callback(watchdog.stop)
+        cipher = configured_cipher(self._settings.auth)
+        self._warn(cipher.seals)
         servers = self._start_servers(node)
-        cipher = TokenCipher(configured_keys(self._settings.auth))
-        if not cipher.seals:
-            self._log.warning("session tokens are stored unencrypted; set AUTH__TOKEN_KEYS")
         database = open_database(servers.postgres_url, self._settings.database, "daemon", cipher)
         self._stack.callback(database.close)
         timers.start()
@@ -180,6 +180,15 @@ class Process:
             lambda why, exit_code: self._events.put(("down", (why, exit_code))),
         )
         return self._wait(handle, report, root.launch(), database, dump)
+
+    def _warn(self, seals: bool) -> None:
+        """Log what is allowed, and likely not meant."""
+        if not seals:
+            self._log.warning("session tokens are stored unencrypted; set AUTH__TOKEN_KEYS")
+        if exposed := exposed_keys(self._settings.auth):
+            self._log.warning(exposed)
+        for name, meant in misspelt(self._settings).items():
+            self._log.warning(told(name, meant))
 
     def _up(self) -> None:
         tune_interpreter()

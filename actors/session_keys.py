@@ -15,7 +15,8 @@ from actors.errors import ActorError, DomainError
 from actors.messages import Reseal
 from actors.runtime.directory import Directory
 from persistence.database import Database
-from persistence.token_cipher import TokenKeyError, configured_keys
+from persistence.errors import TokenKeyError
+from persistence.token_keys import configured_keys
 from settings import AuthSettings
 
 ASK_S = 10.0

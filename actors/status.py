@@ -211,7 +211,8 @@ def _why_not_ready(
         how = {"draining": f"finishing {nats['in_flight']} in hand"}.get(intake, "nothing is in hand")
         why.append(f"{intake}: takes no messages in, {how}; `{program()} drain --resume` lets them in again")
     if nats.get("unpublished_age_s", 0.0) > LATE_S:
-        late = f"{nats['unpublished']} commits are not published for {nats['unpublished_age_s']:.0f} s"
+        waiting = "1 commit is" if nats["unpublished"] == 1 else f"{nats['unpublished']} commits are"
+        late = f"{waiting} not published for {nats['unpublished_age_s']:.0f} s"
         why.append(f"{late}: {nats['error'] or 'no acknowledgement'}")
     seen = set() if database["state"] == "up" else {"PostgreSQL"}
     for check in checks:

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Self
 
-from console.failure import FAILED, TRY_AGAIN, Failure
-from console.operator_socket import OperatorSocket
-from console.output import screen
+from console.failure import FAILED, TRY_AGAIN, DaemonSilent, Failure
+from console.operator_socket import TIMEOUT_S, OperatorSocket
+from console.output import counted, screen
+from console.status import lock_holder
 from settings import Settings, program
 
 STOP_S = 60.0
@@ -43,17 +44,25 @@ def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> 
             screen().print(f"draining, {nats['in_flight']} in flight; see `{program()} status`")
             return 0
         if time.monotonic() > deadline:
-            left = f"{nats['in_flight']} messages in flight and {nats['unpublished']} commits to publish"
+            messages, commits = counted(nats["in_flight"], "message"), counted(nats["unpublished"], "commit")
+            left = f"{messages} in flight and {commits} to publish"
             raise Failure(f"not drained after {timeout_s:g} s: {left}; it goes on, see `{program()} status`", TRY_AGAIN)
         time.sleep(ASK_EVERY_S)
     screen().print(f"drained: nothing is in hand, and nothing comes in until `{program()} drain --resume`")
     return 0
 
 
-def stop(settings: Settings) -> int:
-    """Stop the daemon and wait until its process is gone."""
-    daemon = OperatorSocket(settings.socket_path)
-    pid = int(daemon.get("status")["pid"])
+def stop(settings: Settings, patience_s: float = TIMEOUT_S) -> int:
+    """Stop the daemon and wait until its process is gone; one that does not answer in `patience_s` is named."""
+    daemon = OperatorSocket(settings.socket_path, patience_s)
+    try:
+        pid = int(daemon.get("status")["pid"])
+    except DaemonSilent as error:
+        holder = lock_holder(settings.state_dir / "lock")
+        if holder is None:
+            raise
+        ending = f"`kill -9 {holder}` ends it, and what is committed stays"
+        raise DaemonSilent(f"process {holder} has not answered for {patience_s:g} s; see its log; {ending}") from error
     started = time.monotonic()
     with _Watched(pid) as process:
         daemon.post("stop")

@@ -20,7 +20,8 @@ from persistence.migration import upgrade as migrate
 from persistence.retry import Budget, retried
 from persistence.server_process import EmbeddedServerError
 from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
-from settings import DatabaseSettings, Settings, program
+from persistence.token_cipher import TokenCipher
+from settings import DatabaseSettings, Settings, how_to_start
 
 SHOWN = 20
 
@@ -46,7 +47,7 @@ def on_database(settings: Settings, act: Callable[[str], int]) -> int:
     """
     data = settings.state_dir / "postgres" / "data"
     if settings.database.embedded and not data.exists():
-        raise Failure(f"there is no embedded database in {data} yet; `{program()} run` makes it", MISCONFIGURED)
+        raise Failure(f"there is no embedded database in {data} yet; `{how_to_start()}` makes it", MISCONFIGURED)
     with failures():
         try:
             with database_url(settings) as url:
@@ -66,10 +67,11 @@ def running_url(state_dir: Path, shown_url: str) -> str:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
+def opened(settings: Settings, cipher: TokenCipher | None = None) -> Iterator[Database]:
     """The database at head, for a command that works on it directly, beside a running daemon or without one.
 
     An embedded database is that of the running daemon; without one its server is started, and brought to head.
+    Tokens are sealed and opened with `cipher`.
 
     Raises:
         Failure: for what goes wrong here and in the block.
@@ -81,7 +83,7 @@ def opened(settings: Settings) -> Iterator[Database]:
                 migrate(url)
         except StateDirectoryInUse:
             url = _daemons_url(settings)
-        database = open_database(url, settings.database, "console")
+        database = open_database(url, settings.database, "console", cipher)
         stack.callback(database.close)
         database.check_schema()
         yield database

@@ -16,16 +16,16 @@ from actors.host_checks import host_checks
 from actors.runtime.clock import SystemClock
 from console.doctor_screen import doctor_screen
 from console.failure import FAILED, MISCONFIGURED, OK
-from console.output import screen, write_json
+from console.output import counted, screen, write_json
 from console.server_steps import database_steps, nats_steps
 from console.status import find, lock_holder
 from persistence.errors import TokenKeyError
 from persistence.token_cipher import TokenCipher
-from settings import Settings, SettingsError, program
+from persistence.token_keys import configured_keys, exposed_keys
+from settings import Settings, SettingsError, how_to_start, misspelt, program
 
 OLDEST_PYTHON = (3, 11)
 DISTRIBUTION = "alpha-panda"
-NEW_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -67,7 +67,7 @@ def _steps(load: Callable[[], Settings]) -> Iterator[Check]:
         problems = "\n".join(error.problems)
         yield Check("Settings", lambda: _fail(problems, "correct them; nothing else can be checked before"), False, 78)
         return
-    yield Check("Settings", lambda: f"valid; brokers: {', '.join(settings.brokers)}")
+    yield Check("Settings", lambda: _settings(settings))
     yield Check("State directory", lambda: _directory(settings.state_dir, "STATE_DIR"), exit_code=MISCONFIGURED)
     yield Check(
         "Runtime directory", lambda: _directory(settings.socket_path.parent, "RUNTIME_DIR"), exit_code=MISCONFIGURED
@@ -115,6 +115,13 @@ def _is_installed(name: str) -> bool:
     return True
 
 
+def _settings(settings: Settings) -> str:
+    if found := misspelt(settings):
+        cure = "; ".join(f"did you mean {meant}?" for meant in found.values())
+        _fail(f"valid, but no setting: {', '.join(found)}", cure, Health.DEGRADED)
+    return f"valid; brokers: {', '.join(settings.brokers)}"
+
+
 def _directory(path: Path, setting: str) -> str:
     """Whether a daemon of this user could keep its files there; nothing is made."""
     there = next(one for one in (path, *path.parents) if one.exists())
@@ -131,19 +138,21 @@ def _directory(path: Path, setting: str) -> str:
 
 
 def _keys(settings: Settings) -> str:
+    new_key = f"`{program()} sessions new-key`"
     try:
-        keys = settings.auth.keys()
-        TokenCipher(keys)
-    except OSError as error:
-        return _fail(f"AUTH__TOKEN_KEYS_FILE: {error.strerror}", "name a file that this user can read")
-    except UnicodeDecodeError:
-        return _fail("AUTH__TOKEN_KEYS_FILE: not a text file", f"make a key: {NEW_KEY}")
-    except TokenKeyError as error:
-        return _fail(str(error), f"make a key: {NEW_KEY}")
+        keys = configured_keys(settings.auth)
+        TokenCipher(keys, settings.auth.key_setting)
+        exposed = exposed_keys(settings.auth)
+    except (TokenKeyError, OSError) as error:
+        return _fail(str(error), f"correct it, or make a key: {new_key}")
+    if exposed:
+        problem, _, cure = exposed.partition(": ")
+        _fail(problem, cure, Health.DEGRADED)
     if keys:
-        return f"{len(keys)}, the first of which seals"
+        return f"{counted(len(keys), 'key')}, the first of which seals"
     if set(settings.brokers) - {"paper"}:
-        _fail("none: tokens are stored as they are", f"set AUTH__TOKEN_KEYS: {NEW_KEY}", Health.DEGRADED)
+        cure = f"make a key, {new_key}, and set AUTH__TOKEN_KEYS_FILE to its file"
+        _fail("none: tokens are stored as they are", cure, Health.DEGRADED)
     return "none, and no live broker whose tokens would have to be sealed"
 
 
@@ -160,7 +169,7 @@ def _daemon(settings: Settings) -> str:
     document = finding.document
     if finding.silent_because is not None or not isinstance(document, dict):
         if finding.exit_code == 2 and lock_holder(settings.state_dir / "lock") is None:
-            return f"none runs; start it with `{program()} run`"
+            return f"none runs; start it with `{how_to_start()}`"
         return _fail(finding.silent_because or "no status", "see what has the socket", Health.DEGRADED)
     shown = f"process {document['pid']} is {document['state']}"
     if document["state"] != "ready":

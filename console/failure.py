@@ -31,3 +31,7 @@ class DaemonUnclear(Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, UNAVAILABLE)
+
+
+class DaemonSilent(DaemonUnclear):
+    """What has the operator socket does not answer in time."""

@@ -6,7 +6,7 @@ As a tool for load it publishes copies at a rate, waits for the fills of signals
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,15 @@ from actors.gateway.injection import InjectionError, publish
 from actors.gateway.loading import Outcome, publish_signals
 from actors.gateway.subjects import validated_signals
 from console.envelope import broker_of, outbound, templates
-from console.failure import FAILED, OK, UNAVAILABLE, USAGE, Failure
+from console.failure import FAILED, OK, USAGE, Failure
 from console.inject_screen import LoadBar, Tally, summary
 from console.nats_servers import nats_servers
-from console.output import screen
+from console.operator_socket import OperatorSocket
+from console.output import counted, screen
+from console.subjects import failure_of
 from settings import Settings, program
+
+PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,11 @@ def run(settings: Settings, subject: str, file: Path | None, load: Load) -> int:
     tally = Tally(total)
     messages = tally.timed(outbound(given, subject, load.count))
     if not waits:
-        with _failures(tally), LoadBar(total, fills=False) as bar:
+        with _failures(tally, settings), LoadBar(total, fills=False) as bar:
             publish(settings.nats, servers, messages, rate=load.rate, on_ack=lambda ack: tally.add(ack, bar))
         tally.print_summary()
         return OK
-    with _failures(tally), LoadBar(total, fills=True) as bar:
+    with _failures(tally, settings), LoadBar(total, fills=True) as bar:
         outcome = publish_signals(
             settings.nats,
             servers,
@@ -62,7 +66,7 @@ def run(settings: Settings, subject: str, file: Path | None, load: Load) -> int:
         )
     tally.print_summary()
     screen().print(summary(outcome), soft_wrap=True)
-    return _judged(outcome, load.timeout_s)
+    return _judged(outcome, load.timeout_s, lambda: _drained(settings))
 
 
 def check_subject(subject: str) -> None:
@@ -83,7 +87,7 @@ def _waits(subject: str, load: Load) -> bool:
     return trades and (load.count > 1 if load.wait is None else load.wait)
 
 
-def _judged(outcome: Outcome, timeout_s: float) -> int:
+def _judged(outcome: Outcome, timeout_s: float, drained: Callable[[], bool]) -> int:
     """OK if every signal was answered by its broker.
 
     Raises:
@@ -91,24 +95,34 @@ def _judged(outcome: Outcome, timeout_s: float) -> int:
     """
     if outcome.missing:
         total = len(outcome.latencies_s) + outcome.failed + outcome.given_up + outcome.missing
-        raise Failure(
-            f"{outcome.missing} of {total} signals have no answer, and none came for {timeout_s:g} s; "
-            f"see `{program()} status`",
-            FAILED,
-        )
+        cure = f"see `{program()} status`"
+        if drained():
+            cure = f"the daemon is drained and takes nothing in until `{program()} drain --resume`"
+        have = "has" if total == 1 else "have"
+        silent = f"{outcome.missing} of {counted(total, 'signal')} {have} no answer, and none came for {timeout_s:g} s"
+        raise Failure(f"{silent}; {cure}", FAILED)
     if outcome.given_up:
-        raise Failure(f"{outcome.given_up} signals became dead letters; see `{program()} dlq list`", FAILED)
+        become = "became a dead letter" if outcome.given_up == 1 else "became dead letters"
+        raise Failure(f"{counted(outcome.given_up, 'signal')} {become}; see `{program()} dlq list`", FAILED)
     return OK
 
 
+def _drained(settings: Settings) -> bool:
+    """Whether the daemon here says that it takes nothing in; false also if none answers."""
+    try:
+        return str(OperatorSocket(settings.socket_path, PATIENCE_S).get("status")["nats"]["intake"]) != "open"
+    except (Failure, KeyError, TypeError):
+        return False
+
+
 @contextmanager
-def _failures(tally: Tally) -> Iterator[None]:
+def _failures(tally: Tally, settings: Settings) -> Iterator[None]:
     """Who repeats the command publishes new messages: those that are in the stream already are worth a word."""
     try:
         yield
     except InjectionError as error:
         stored = f" ({tally.count} were published before that and count)" if tally.count else ""
-        raise Failure(f"{error}{stored}", UNAVAILABLE) from None
+        raise failure_of(error, settings.brokers, stored) from None
 
 
 def _read(file: Path | None) -> bytes:

@@ -104,6 +104,8 @@ def summary(outcome: Outcome) -> str:
     filled = len(outcome.latencies_s)
     others = ((outcome.failed, "failed"), (outcome.given_up, "given up"), (outcome.missing, "unanswered"))
     told = "".join(f", {number} {word}" for number, word in others if number)
+    if outcome.missing and not filled:
+        return f"{filled} filled{told} after {outcome.waited_s:.1f} s"
     line = f"{filled} filled{told} in {outcome.seconds:.2f} s ({filled / max(outcome.seconds, 1e-9):,.0f}/s)"
     if not filled:
         return line

@@ -17,7 +17,7 @@ from rich.table import Table
 from console.database import opened
 from console.encoding import demand_utf8
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import plain_table, printable, screen, write_json
+from console.output import counted, plain_table, printable, screen, write_json
 from persistence.database import Database
 from persistence.instrument_file.layout import UnusableFile
 from persistence.instrument_file.screening import Screening
@@ -71,7 +71,7 @@ def summary(loaded: Loaded, screening: Screening, seconds: float) -> list[str]:
     did = f"{record.inserted} new, {record.changed} changed, {unchanged} as before{told}"
     paused = f" ({loaded.paused_s:.2f} s of them paused, as a daemon trades)" if loaded.paused_s else ""
     return [
-        f"{printable(record.source_file)}: {record.listed} instruments in {seconds:.2f} s{paused}: {did}",
+        f"{printable(record.source_file)}: {counted(record.listed, 'instrument')} in {seconds:.2f} s{paused}: {did}",
         f"catalogue: {record.active} active of {record.total}",
     ]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from actors.gateway.injection import InjectionError
+from actors.gateway.injection import CredentialsRefused, InjectionError
 from actors.gateway.roll_call import roll_call
 from console.failure import USAGE, Failure
 from console.status import DEGRADED, DOWN, READY, UNKNOWN, Finding, exit_code_of, show
-from settings import NatsSettings, Settings, program
+from settings import NatsSettings, Settings, how_to_start, program
 
 _WORSE = (READY, DEGRADED, UNKNOWN, DOWN)
 """The exit codes, the best first."""
@@ -32,10 +32,13 @@ def find_all(target: NatsSettings) -> Finding:
     """Ask every node at that server."""
     try:
         documents = roll_call(target, target.servers)
+    except CredentialsRefused as error:
+        embedded = f"a daemon's embedded server takes the daemon alone: ask it by `{program()} status` on its machine"
+        return Finding([], UNKNOWN, f"{error}; {embedded}")
     except InjectionError as error:
         return Finding([], UNKNOWN, str(error))
     if not documents:
-        return Finding([], DOWN, f"no daemon answers there; start one with `{program()} run` and NATS__URL")
+        return Finding([], DOWN, f"no daemon answers there; start one, with NATS__URL, by `{how_to_start()}`")
     return Finding(documents, max((exit_code_of(one) for one in documents), key=_WORSE.index))
 
 

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from console.encoding import demand_utf8
-from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonUnclear, Failure
-from settings import program
+from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonSilent, DaemonUnclear, Failure
+from settings import how_to_start
 
 TIMEOUT_S = 15.0
 
@@ -65,11 +65,11 @@ class OperatorSocket:
             response = connection.getresponse()
             status, text = response.status, response.read()
         except TimeoutError:
-            raise DaemonUnclear(
+            raise DaemonSilent(
                 f"{self.path}: no answer in {self._timeout_s:g} s; see the daemon's log, or restart it"
             ) from None
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise DaemonDown(f"no daemon runs at {self.path}; start it with `{program()} run`") from None
+            raise DaemonDown(f"no daemon runs at {self.path}; start it with `{how_to_start()}`") from None
         except ConnectionError:
             raise DaemonUnclear(f"{self.path}: the daemon closed the connection; see its log") from None
         except PermissionError:

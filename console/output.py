@@ -68,6 +68,11 @@ def duration(seconds: float) -> str:
     raise AssertionError("unreachable: 60 s is at least a minute")
 
 
+def counted(count: int, noun: str) -> str:
+    """The count with its noun, as in `1 key` or `2 keys`; the plural is the noun with an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def short(count: int) -> str:
     """A count in at most five characters, as in `950`, `12k` or `1.2M`."""
     if count < 10_000:

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from actors.gateway.injection import Ack, InjectionError, publish
 from actors.gateway.subjects import TICKS, validated_signals
 from actors.rows import OutboundMessage
-from console.failure import UNAVAILABLE, USAGE, Failure
+from console.failure import USAGE, Failure
 from console.nats_servers import nats_servers
-from console.output import screen
+from console.output import counted, screen
 from console.recording import bar_messages, read_bars, recorded_messages
+from console.subjects import failure_of
 from settings import Settings
 
 MESSAGES_PER_BAR = 2
@@ -30,12 +31,12 @@ def run(settings: Settings, file: Path, broker: str, *, speed: float | None, run
     messages: Iterable[OutboundMessage]
     if text.lstrip()[:1] in {b"{", b"["}:
         messages = recorded_messages(text, str(file))
-        total, per_item, noun = len(messages), 1, "messages"
+        total, per_item, noun = len(messages), 1, "message"
         subjects = sorted({message.subject for message in messages})
     else:
         bars = read_bars(_decoded(text, file), str(file))
         messages = bar_messages(bars, broker, file.name, run_id or uuid.uuid4().hex)
-        total, per_item, noun = len(bars), MESSAGES_PER_BAR, "bars"
+        total, per_item, noun = len(bars), MESSAGES_PER_BAR, "bar"
         subjects = [TICKS, validated_signals(broker)]
     servers = nats_servers(settings)
     started = time.monotonic()
@@ -45,10 +46,10 @@ def run(settings: Settings, file: Path, broker: str, *, speed: float | None, run
             rate = None if speed is None else speed * per_item
             published = publish(settings.nats, servers, messages, rate=rate, on_ack=bar.add, subjects=subjects)
     except InjectionError as error:
-        raise Failure(str(error), UNAVAILABLE) from None
+        raise failure_of(error, settings.brokers) from None
     seconds = time.monotonic() - started
     again = f" ({bar.duplicates} of them known already)" if bar.duplicates else ""
-    screen().print(f"{total} {noun} replayed: {published} messages{again} in {seconds:.2f} s")
+    screen().print(f"{counted(total, noun)} replayed: {counted(published, 'message')}{again} in {seconds:.2f} s")
     return 0
 
 
@@ -57,7 +58,7 @@ class ReplayBar:
 
     def __init__(self, total: int, per_item: int, noun: str) -> None:
         console = screen(to_stderr=True)
-        columns = (TextColumn(f"replaying {noun}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn(f"replaying {noun}s"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
         self.duplicates = 0
         self._step = 1 / per_item

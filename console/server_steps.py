@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from actors.database_checks import database_checks
@@ -15,12 +16,15 @@ from console.database import running_url
 from console.failure import MISCONFIGURED, UNAVAILABLE, Failure
 from console.nats_servers import nats_servers
 from console.operator_socket import OperatorSocket
+from console.output import counted
 from persistence import embedded as embedded_postgres
 from persistence.database import Database, open_database
-from persistence.errors import PersistenceError
+from persistence.errors import PersistenceError, TokenKeyError
 from persistence.rights import missing_rights, server_version
 from persistence.server_process import EmbeddedServerError
-from settings import Settings, program
+from persistence.token_cipher import TokenCipher
+from persistence.token_keys import configured_cipher
+from settings import Settings, how_to_start, program
 
 PATIENCE_S = 2.0
 
@@ -33,7 +37,7 @@ def database_steps(settings: Settings) -> Iterator[Check]:
         yield Check("PostgreSQL", lambda: _embedded(embedded_postgres.find_binaries), exit_code=UNAVAILABLE)
         return
     try:
-        database = open_database(url, settings.database, "doctor")
+        database = open_database(url, settings.database, "doctor", _cipher(settings))
     except PersistenceError as error:
         text = str(error)
         yield Check("PostgreSQL", lambda: _fail(text, "correct DATABASE__POSTGRES_URL"), exit_code=MISCONFIGURED)
@@ -46,6 +50,7 @@ def database_steps(settings: Settings) -> Iterator[Check]:
             yield Check("PostgreSQL version", lambda: _version(database), exit_code=UNAVAILABLE)
             yield from others
             yield Check("Rights", lambda: _rights(database), exit_code=MISCONFIGURED)
+            yield Check("Stored tokens", lambda: _tokens(database), exit_code=MISCONFIGURED)
     finally:
         database.close()
 
@@ -118,6 +123,26 @@ def _rights(database: Database) -> str:
     return "tables can be read and written"
 
 
+def _cipher(settings: Settings) -> TokenCipher | None:
+    """None where the keys are to be corrected first, as another step says."""
+    try:
+        return configured_cipher(settings.auth)
+    except TokenKeyError:
+        return None
+
+
+def _tokens(database: Database) -> str:
+    """Whether a daemon could start: it needs the token of every active session."""
+    try:
+        active = database.read(lambda work: work.sessions.load_active(datetime.now(UTC)))
+    except TokenKeyError as error:
+        problem, _, cure = str(error).partition(": ")
+        return _fail(problem, cure)
+    except PersistenceError:
+        return "not looked at, as the tables cannot be read"
+    return f"{counted(len(active), 'active session')}, each with a token that can be read"
+
+
 def _nats(found: Examination) -> str:
     if not found.new_enough:
         oldest = ".".join(map(str, embedded_nats.OLDEST_VERSION))
@@ -129,7 +154,7 @@ def _jetstream(found: Examination) -> str:
     if not found.jetstream:
         _fail("off, or not for this account", "start nats-server with --jetstream, and enable it for the account")
     if not found.present:
-        return f"on; the streams are made by `{program()} run`"
+        return f"on; the streams are made by `{how_to_start()}`"
     if found.missing:
         _fail(f"missing: {', '.join(found.missing)}", f"they are made again by `{program()} restart gateway`")
     return f"on; all {found.present} streams are there"

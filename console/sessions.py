@@ -12,12 +12,16 @@ from typing import Any
 from cryptography.fernet import Fernet
 from rich.markup import escape
 
+from actors.brokers.registry import known_brokers
 from console.encoding import demand_utf8
 from console.envelope import wire_time
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
-from console.output import WIDE, coloured, plain_table, screen, write_json
+from console.output import WIDE, coloured, counted, plain_table, screen, write_json
 from settings import Settings, program
+
+WITHOUT_ADAPTER = ("zerodha",)
+"""Brokers whose logins the service keeps, as it knows how long they hold, and whose adapter is not part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,16 @@ def show(settings: Settings, user: str, *, as_json: bool) -> int:
 
 
 def save(settings: Settings, login: Login, *, as_json: bool) -> int:
-    """Store a login; prints the session as it stands after the commit."""
+    """Store a login; prints the session as it stands after the commit.
+
+    Raises:
+        Failure: there is no such broker, the token or a time is missing or wrong, or the daemon refused.
+    """
     for text in (login.user_id, login.broker, login.login_method, login.user_name, login.email):
         demand_utf8("the argument", text or "")
+    known = sorted({*known_brokers(), *settings.active_brokers, *WITHOUT_ADAPTER})
+    if login.broker is not None and login.broker not in known:
+        raise Failure(f"--broker {login.broker}: no broker of that name; there are: {', '.join(known)}", USAGE)
     body = {
         "user_id": login.user_id,
         "broker": login.broker,
@@ -119,7 +130,7 @@ def _print_rotation(keys: Mapping[str, Any], done: Mapping[str, Mapping[str, Any
     origin = (
         "read again from the file" if keys["from_file"] else "those of the environment, which needs a restart to change"
     )
-    console.print(f"{keys['keys']} keys, {origin}; the first one seals", markup=False)
+    console.print(f"{counted(keys['keys'], 'key')}, {origin}; the first one seals", markup=False)
     table = plain_table("", "re-encrypted", "already so", "in clear before", "unreadable")
     for name, counts in done.items():
         table.add_row(

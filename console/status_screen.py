@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from console.output import WIDE, between_s, coloured, duration, money, plain_table, printable, short
+from console.output import WIDE, between_s, coloured, counted, duration, money, plain_table, printable, short
 from settings import program
 
 
@@ -141,8 +141,8 @@ def _database(database: Mapping[str, Any]) -> str:
     facts = [
         _place(database),
         f"schema {database.get('schema') or '?'}",
-        f"{database.get('commits', 0)} commits" + ("" if last is None else f", the last {duration(last)} ago"),
-        f"{database.get('rows', 0)} rows",
+        counted(database.get("commits", 0), "commit") + ("" if last is None else f", the last {duration(last)} ago"),
+        counted(database.get("rows", 0), "row"),
     ]
     return "; ".join([*facts, *_reason(database)])
 

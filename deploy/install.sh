@@ -52,8 +52,8 @@ find_wheel() {
     if [ -z "$wheel" ]; then
         [ -f "$here/../setup.cfg" ] || fail "name a wheel: there is no checkout around $here" 64
         mkdir -- "$scratch/source"
-        for name in setup.cfg pyproject.toml README.md LICENSE settings.py supervisor.py actors console examples \
-            migrations persistence; do
+        for name in setup.cfg pyproject.toml README.md LICENSE setting_names.py settings.py supervisor.py actors console \
+            examples migrations persistence; do
             cp -R -- "$here/../$name" "$scratch/source/"
         done
         find "$scratch/source" -name __pycache__ -prune -exec rm -rf -- {} +

@@ -64,7 +64,7 @@ def read(kept: bytes, cipher: TokenCipher) -> ReadPayload:
     try:
         return ReadPayload(cipher.decrypt(rest), size)
     except TokenKeyError:
-        return ReadPayload(b"", size, "it was sealed with a key that is not in AUTH__TOKEN_KEYS")
+        return ReadPayload(b"", size, f"it was sealed with a key that is not in {cipher.setting}")
 
 
 def original_size(head: bytes, length: int) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from persistence.private_files import write_private
+from settings import how_to_start
 
 
 class StateDirectoryError(Exception):
@@ -25,11 +27,26 @@ class StateDirectoryInUse(StateDirectoryError):
         self.pid = pid
 
 
+class StateDirectoryOfAnother(StateDirectoryError):
+    """The state directory belongs to another user, who could not read what we would make there."""
+
+    def __init__(self, path: Path, owner: int) -> None:
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"user {owner}"
+        cure = "run this as that user, or set STATE_DIR to a directory of your own"
+        if how_to_start().startswith("systemctl"):
+            cure = f"`{how_to_start()}`"
+        super().__init__(f"{path} belongs to {name}: {cure}")
+
+
 class StateDirectory:
     """Holds `path` for this process alone while the `with` block runs.
 
     The lock is the kernel's (`flock`), so it is free again at once when the process dies, however it dies. It
     is not handed on to child processes. The directory is made with mode 0700; one that exists keeps its mode.
+    One of root's that others may write to is used as it is, as containers mount such volumes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +64,8 @@ class StateDirectory:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (owner := self.path.stat().st_uid) not in {0, os.geteuid()}:
+                raise StateDirectoryOfAnother(self.path, owner)
             self._acquire()
             self._node = self._read_or_make_node()
         except OSError as error:

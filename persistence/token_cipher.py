@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from cryptography.fernet import Fernet, InvalidToken
 
 from persistence.errors import TokenKeyError
-from settings import AuthSettings
 
-__all__ = ["TokenCipher", "TokenKeyError", "configured_keys"]
+__all__ = ["TokenCipher", "TokenKeyError"]
 
 SEALED = "fernet:"
 
@@ -26,12 +25,15 @@ class _Ring:
 class TokenCipher:
     """Seals and opens with Fernet keys (32 bytes, urlsafe base64). Without keys, tokens stay as they are. Thread-safe.
 
+    `setting` is where the keys come from, for messages.
+
     Raises:
         TokenKeyError: a key is malformed.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._ring = _ring(keys, _Ring((), ()))
+    def __init__(self, keys: Sequence[str], setting: str = "AUTH__TOKEN_KEYS") -> None:
+        self.setting = setting
+        self._ring = _ring(keys, _Ring((), ()), setting)
 
     def use(self, keys: Sequence[str]) -> None:
         """Seal with the first of these keys from now on. What was sealed with earlier keys still opens, until the end
@@ -42,7 +44,7 @@ class TokenCipher:
         """
         if not keys:
             raise TokenKeyError("no key is configured: set AUTH__TOKEN_KEYS or AUTH__TOKEN_KEYS_FILE")
-        self._ring = _ring(keys, self._ring)
+        self._ring = _ring(keys, self._ring, self.setting)
 
     @property
     def seals(self) -> bool:
@@ -75,13 +77,13 @@ class TokenCipher:
         """
         fernets = self._ring.fernets
         if not fernets:
-            raise TokenKeyError("a stored token is sealed and no key is configured: set AUTH__TOKEN_KEYS")
+            raise TokenKeyError("a stored token is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE")
         for fernet in fernets:
             try:
                 return fernet.decrypt(data)
             except InvalidToken:
                 continue
-        raise TokenKeyError("a stored token was sealed with none of the keys in AUTH__TOKEN_KEYS")
+        raise TokenKeyError(f"a stored token was sealed with none of the keys of {self.setting}")
 
     def is_current(self, data: bytes) -> bool:
         """Whether the first key encrypted it."""
@@ -92,30 +94,16 @@ class TokenCipher:
         return True
 
 
-def configured_keys(settings: AuthSettings) -> list[str]:
-    """The keys of the settings; a file of them is read now.
-
-    Raises:
-        TokenKeyError: it cannot be read.
-    """
-    try:
-        return settings.keys()
-    except OSError as error:
-        raise TokenKeyError(f"AUTH__TOKEN_KEYS_FILE: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise TokenKeyError("AUTH__TOKEN_KEYS_FILE: not a text file") from None
-
-
-def _ring(keys: Sequence[str], before: _Ring) -> _Ring:
-    fernets = tuple(_fernet(key, at) for at, key in enumerate(keys, 1))
+def _ring(keys: Sequence[str], before: _Ring, setting: str) -> _Ring:
+    fernets = tuple(_fernet(key, at, setting) for at, key in enumerate(keys, 1))
     former = [at for at, key in enumerate(before.texts) if key not in keys]
     return _Ring((*fernets, *(before.fernets[at] for at in former)), (*keys, *(before.texts[at] for at in former)))
 
 
-def _fernet(key: str, at: int) -> Fernet:
+def _fernet(key: str, at: int, setting: str) -> Fernet:
     try:
         return Fernet(key)
     except ValueError:
         raise TokenKeyError(
-            f"AUTH__TOKEN_KEYS: key {at} is not a Fernet key (32 bytes in urlsafe base64, 44 characters)"
+            f"{setting}: key {at} is not a Fernet key (32 bytes in urlsafe base64, 44 characters)"
         ) from None

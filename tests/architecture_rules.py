@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("actors", "console", "migrations", "persistence")
-MODULES = ("settings", "supervisor")
+MODULES = ("setting_names", "settings", "supervisor")
 
 _VOCABULARY = ("actors.messages", "actors.rows", "actors.errors")
 _SHARED = (
@@ -24,7 +24,8 @@ _SHARED = (
 )
 
 OURS: dict[str, tuple[str, ...]] = {
-    "settings": (),
+    "setting_names": (),
+    "settings": ("setting_names",),
     "actors.rows": (),
     "actors.messages": ("actors.rows",),
     "actors.errors": (),
@@ -80,6 +81,7 @@ OURS: dict[str, tuple[str, ...]] = {
         "actors.diagnosis",
         "actors.host_checks",
         "actors.runtime.clock",
+        "actors.runtime.log",
         "actors.gateway.embedded",
         "actors.gateway.examination",
         "actors.gateway.injection",
@@ -157,7 +159,7 @@ def _problem(module: str, name: str) -> str | None:
     part = max((part for part in OURS if _within(module, (part,))), key=len, default=None)
     if part is None:
         return f"{module} has no rule: name its place in the architecture"
-    everybody = () if part == "settings" else ("settings",)
+    everybody = () if part in {"setting_names", "settings"} else ("setting_names", "settings")
     if _within(name, (part, *OURS[part], *everybody)):
         return None
     return f"{module} imports {name}: the wrong way"

@@ -34,6 +34,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
         "CREDENTIALS_DIRECTORY",
+        "ALPHA_PANDA_SERVICE",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))

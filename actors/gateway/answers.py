@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 class Outcome:
     """Of a number of signals: the seconds from each one's sending to its fill's publication, shortest first; how many
     orders failed and how many signals became dead letters; how many had no answer; and the seconds from the first
-    sending to the last answer.
+    sending to the last answer, and to the end of the wait.
     """
 
     latencies_s: tuple[float, ...]
@@ -25,6 +25,7 @@ class Outcome:
     given_up: int
     missing: int
     seconds: float
+    waited_s: float
 
     def percentile_s(self, percent: float) -> float:
         """The latency that so many per cent of the filled signals do not exceed (nearest rank)."""
@@ -80,9 +81,16 @@ class Answers:
         while self._waiting and (left_s := self._heard + patience_s - self._clock()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), left_s)
-        seconds = 0.0 if self._began is None else self._heard - self._began
+        began = self._clock() if self._began is None else self._began
         latencies_s = tuple(sorted(self._latencies_s))
-        return Outcome(latencies_s, self._failed, self._given_up, len(self._waiting), max(0.0, seconds))
+        return Outcome(
+            latencies_s,
+            self._failed,
+            self._given_up,
+            len(self._waiting),
+            max(0.0, self._heard - began),
+            self._clock() - began,
+        )
 
     async def _on_fill(self, message: Msg) -> None:
         sent = self._answered(orjson.loads(message.data)["causation_id"])

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import nats.errors
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamConfig
 from nats.js.client import JetStreamContext
@@ -67,7 +68,12 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
     client = Client()
     check(client)
     client._ps = FrameParser(client)
-    await client.connect(**options)
+    try:
+        await client.connect(**options)
+    except nats.errors.Error:
+        if events is None:
+            await client.close()  # a server that refused leaves its socket open
+        raise
     return client
 
 

@@ -26,6 +26,8 @@ from settings import NatsSettings
 MAX_IN_FLIGHT = 1000
 STALL_S = 10.0
 FETCH = 500
+REFUSED = "authorization violation"
+"""What the server says to wrong credentials."""
 
 Result = TypeVar("Result")
 
@@ -34,6 +36,18 @@ _NATS_ERRORS = (nats.errors.Error, OSError, TimeoutError)
 
 class InjectionError(ActorError):
     """NATS could not be reached, or refused; the text is one line with the cure."""
+
+
+class CredentialsRefused(InjectionError):
+    """The server is there, and does not take who we say we are."""
+
+
+class NoStream(InjectionError):
+    """No stream takes `subject`."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"no stream takes {subject}; check its spelling, and that its broker is in ACTIVE_BROKERS")
+        self.subject = subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,10 @@ async def connected(settings: NatsSettings, servers: list[str], work: Callable[[
     try:
         client = await asyncio.wait_for(connect(settings, servers, "alpha-panda/console", None), 2 * len(servers) + 3)
     except _NATS_ERRORS as error:
+        if REFUSED in str(error).lower():
+            raise CredentialsRefused(
+                "the NATS server refused the credentials; check those in its URL and NATS__CREDENTIALS_FILE"
+            ) from None
         raise InjectionError(f"NATS is away: {_reason(error)}; check NATS__URL, or that the daemon runs") from None
     try:
         return await work(client)
@@ -152,9 +170,7 @@ async def _require_stream(js: JetStreamContext, subject: str) -> None:
     try:
         await js.find_stream_name_by_subject(subject)
     except NotFoundError:
-        raise InjectionError(
-            f"no stream takes {subject}; check its spelling, and that its broker is in ACTIVE_BROKERS"
-        ) from None
+        raise NoStream(subject) from None
 
 
 async def _settle(message: OutboundMessage, future: asyncio.Future[PubAck], on_ack: Callable[[Ack], None]) -> None:
@@ -163,9 +179,7 @@ async def _settle(message: OutboundMessage, future: asyncio.Future[PubAck], on_a
     except TimeoutError:
         raise InjectionError(f"{message.subject}: no acknowledgement in {STALL_S:g} s; try again") from None
     except NoStreamResponseError:
-        raise InjectionError(
-            f"no stream takes {message.subject}; check its spelling, and that its broker is in ACTIVE_BROKERS"
-        ) from None
+        raise NoStream(message.subject) from None
     on_ack(Ack(message.message_id, ack.stream, ack.seq, bool(ack.duplicate)))
 
 

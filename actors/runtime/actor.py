@@ -271,7 +271,7 @@ class ServiceActor(pykka.ThreadingActor):
             letter.reply_to.fail(error)
 
     def _failed(self, letter: Letter, error: BaseException) -> None:
-        """Answer for a handler that raised.
+        """Answer for a handler that raised; a refusal that its asker gets is an answer, and no failure.
 
         Raises:
             BaseException: the error, unless it is a declared one.
@@ -281,14 +281,15 @@ class ServiceActor(pykka.ThreadingActor):
             if reply is not None:
                 reply.fail(NotDelivered(f"{context.name} was abandoned"))
             raise error
+        kind, refused = type(message).__name__, isinstance(error, DomainError)
+        if refused and reply is not None:
+            context.telemetry.handled += 1
+            reply.fail(error)
+            return
         context.telemetry.failed += 1
-        kind = type(message).__name__
-        if isinstance(error, DomainError):
-            if reply is None:
-                self.log.warning("refused", message=kind, reason=str(error), **ids_of(message))
-                context.handle.bury(message, "refused")
-            else:
-                reply.fail(error)
+        if refused:
+            self.log.warning("refused", message=kind, reason=str(error), **ids_of(message))
+            context.handle.bury(message, "refused")
             return
         if _is_refusal(error):
             self.log.error("cannot work", message=kind, reason=masked(str(error)))

@@ -72,6 +72,18 @@ def sessions_invalidate(
     return sessions.invalidate(settings, user, reason, as_json=as_json)
 
 
+@app.command("forget")
+def sessions_forget(
+    context: typer.Context,
+    unreadable: Annotated[bool, typer.Option("--unreadable", help="Those whose token no key opens.")] = False,
+) -> int:
+    """End sessions whose token key is lost, so that the daemon starts again; only while none runs."""
+    settings = settings_of(context)
+    from console import lost_keys
+
+    return lost_keys.forget(settings, unreadable=unreadable)
+
+
 @app.command("rotate-keys")
 def sessions_rotate_keys(context: typer.Context, as_json: Json = False) -> int:
     """Have the daemon read its key file again, and seal all that is stored with the first key."""

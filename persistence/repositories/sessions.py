@@ -19,6 +19,7 @@ from persistence.errors import TokenKeyError
 from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
 from persistence.token_cipher import TokenCipher
+from settings import program
 
 _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
 _OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
@@ -218,12 +219,22 @@ class SessionRepository:
             TokenKeyError: a token was sealed with a key that is not configured. Everywhere else such a
                 session comes without its token and with `token_readable` false.
         """
-        wanted = select(_table).where(_is_valid(now)).order_by(*_newest_first)
-        records = [self._record(row) for row in self._connection.execute(wanted).mappings()]
+        records = self._valid(now)
         if unreadable := [record.user_id for record in records if not record.token_readable]:
             users = ", ".join(unreadable[:3])
-            raise TokenKeyError(f"the token of {users} was sealed with another key: add it to AUTH__TOKEN_KEYS")
+            if not self._cipher.seals:
+                raise TokenKeyError(
+                    f"the token of {users} is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE"
+                )
+            raise TokenKeyError(
+                f"the token of {users} was sealed with another key: add it to {self._cipher.setting},"
+                f" or, if it is lost, `{program()} sessions forget --unreadable`"
+            )
         return records
+
+    def unreadable(self, now: datetime) -> Sessions:
+        """Of the sessions that are active and not expired, those whose token no key opens."""
+        return [record for record in self._valid(now) if not record.token_readable]
 
     def get(self, user_id: str) -> SessionRecord | None:
         """The user's session, active or not."""
@@ -233,6 +244,10 @@ class SessionRepository:
         """At most `limit` sessions, newest first."""
         newest = select(_table).order_by(*_newest_first).limit(limit)
         return [self._record(row) for row in self._connection.execute(newest).mappings()]
+
+    def _valid(self, now: datetime) -> Sessions:
+        wanted = select(_table).where(_is_valid(now)).order_by(*_newest_first)
+        return [self._record(row) for row in self._connection.execute(wanted).mappings()]
 
     def _of_users(self, user_ids: Sequence[str]) -> Sessions:
         wanted = select(_table).where(_table.c.user_id.in_(user_ids)).order_by(_table.c.user_id)

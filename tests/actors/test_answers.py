@@ -8,7 +8,7 @@ from actors.gateway.answers import Outcome
 
 
 def outcome(*latencies_s: float) -> Outcome:
-    return Outcome(latencies_s, 0, 0, 0, 1.0)
+    return Outcome(latencies_s, 0, 0, 0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50), (90, 90), (99, 99), (99.5, 100), (100, 100), (0, 1)])

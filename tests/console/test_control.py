@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
+from console.control import stop
+from console.failure import Failure
 from console.status import lock_holder
+from settings import load
 from tests.console.conftest import Command, embedded_daemon
 from tests.system.daemon import Daemon, eventually
 
@@ -49,6 +53,17 @@ def test_without_a_daemon_nothing_drains(command: Command, tmp_path: Path, monke
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
 
     assert command("drain").code == 69
+
+
+def test_a_daemon_that_is_frozen_is_named_with_the_way_to_end_it(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    with embedded_daemon(tmp_path / "state") as own:
+        own.running.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(Failure, match=f"process {own.running.pid} has not answered .* `kill -9 {own.running.pid}`"):
+            stop(load(), patience_s=0.3)
 
 
 def test_a_daemon_is_stopped_and_gone(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

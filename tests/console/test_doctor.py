@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from actors.gateway.embedded import find_binary
 from persistence.server_process import free_port
@@ -65,7 +66,9 @@ def test_before_the_first_start_nothing_is_missing_and_nothing_is_made(
         ({"DATABASE__POSTGRES_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}, "PostgreSQL", "POSTGRES_URL", 69),
         ({"NATS__URL": "nats://u:hunter2@127.0.0.1:1"}, "NATS", "NATS__URL", 69),
         ({"ACTIVE_BROKERS": "bogus", "TRADING__BOGUS__ENABLED": "true"}, "Broker bogus", "ACTIVE_BROKERS", 78),
-        ({"AUTH__TOKEN_KEYS": "hunter2"}, "Token keys", "make a key", 78),
+        ({"AUTH__TOKEN_KEYS": "hunter2"}, "Token keys", "sessions new-key", 78),
+        ({"AUTH__TOKEN_KEYS_FILE": "/dev/null"}, "Settings", "correct them", 78),
+        ({"AUTH__TOKEN_KEYS": ""}, "Settings", "correct them", 78),
         ({"LOG__LEVEL": "hunter2"}, "Settings", "correct them", 78),
         ({"STATE_DIR": "/dev/null/state"}, "State directory", "STATE_DIR", 78),
     ],
@@ -90,6 +93,34 @@ def test_each_failure_has_its_cure_and_exit_code_and_tells_no_secret(
     assert cure in found[component]["cure"]
     assert "FAIL" in result.out
     assert "hunter2" not in result.out + result.err
+
+
+def test_a_setting_that_is_misspelt_in_the_environment_is_told_by_name_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://u:hunter2@127.0.0.1:1")
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (1, {"Settings"})
+    assert found["Settings"]["message"] == "valid, but no setting: NATS_URL"
+    assert found["Settings"]["cure"] == "did you mean NATS__URL?"
+
+
+@pytest.mark.parametrize(("text", "mode", "code"), [("", 0o600, 78), ("{key}", 0o644, 1), ("{key}", 0o600, 0)])
+def test_a_key_file_is_judged_by_what_it_holds_and_by_who_may_read_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, mode: int, code: int
+) -> None:
+    (tmp_path / "keys").write_text(text.format(key=Fernet.generate_key().decode()))
+    (tmp_path / "keys").chmod(mode)
+    monkeypatch.setenv("AUTH__TOKEN_KEYS_FILE", str(tmp_path / "keys"))
+
+    found_code, found = steps(command)
+
+    assert found_code == code
+    assert failed(found) == ({"Token keys"} if code else set())
+    told = found["Token keys"]["message"]
+    assert told == "1 key, the first of which seals" if code == 0 else f"AUTH__TOKEN_KEYS_FILE {tmp_path}/keys" in told
 
 
 def test_a_schema_that_is_not_at_head_is_to_be_upgraded(

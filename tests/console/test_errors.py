@@ -140,6 +140,19 @@ def test_an_argument_that_is_not_utf8_is_a_matter_of_usage(
     assert (result.code, result.out, result.err.count("\n")) == (64, "", 1)
 
 
+@pytest.mark.parametrize("words", [["stop"], ["inject", "market.ticks"], ["status"], ["doctor"]])
+def test_without_a_daemon_the_program_of_a_service_says_how_the_service_is_started(
+    command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("ALPHA_PANDA_SERVICE", "alpha-panda")
+
+    result = command(*words, given=b"{}")
+
+    told = " ".join((result.out + result.err).split())
+    assert "start it with `systemctl start alpha-panda`" in told
+    assert "alpha-panda run" not in told
+
+
 @pytest.mark.parametrize("subject", ["", "a b", "a..b", ".a", "a.*", "a.>", "a\nb", "zwölf"])
 def test_a_subject_that_cannot_be_published_to_is_refused(command: Command, subject: str) -> None:
     result = command("inject", subject, given=b"{}")

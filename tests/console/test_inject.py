@@ -13,7 +13,7 @@ import pytest
 from actors.gateway.injection import read_stream
 from console.nats_servers import nats_servers
 from settings import load
-from tests.console.conftest import Command
+from tests.console.conftest import Command, embedded_daemon
 from tests.console.test_envelope import EXAMPLE, WHOLE
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
@@ -100,6 +100,12 @@ def test_signals_that_become_dead_letters_are_told(command: Command, daemon: Dae
     assert "30 signals became dead letters; see `alpha-panda dlq list`" in result.err
 
 
+def test_one_signal_that_becomes_a_dead_letter_is_one(command: Command, daemon: Daemon) -> None:
+    result = command("inject", SIGNALS, "--wait", given=b'{"type": "validated_signal", "data": {}}')
+
+    assert "1 signal became a dead letter; see" in result.err
+
+
 def test_a_signal_that_the_stream_has_already_is_not_waited_for(command: Command, daemon: Daemon) -> None:
     whole = json.dumps({**WHOLE_SIGNAL, "id": str(uuid.uuid4())}).encode()
 
@@ -118,7 +124,7 @@ def test_signals_without_an_answer_are_told(command: Command, monkeypatch: pytes
     result = command("inject", SIGNALS, EXAMPLE, "--count", "30", "--timeout", "0.2")
 
     assert result.code == 1
-    assert result.out.splitlines()[1].startswith("0 filled, 30 unanswered in ")
+    assert re.fullmatch(r"0 filled, 30 unanswered after \d+\.\d s", result.out.splitlines()[1])
     assert result.err.count("\n") == 1
     assert "30 of 30 signals have no answer, and none came for 0.2 s" in result.err
 
@@ -159,9 +165,44 @@ def test_the_rate_is_kept(command: Command, daemon: Daemon) -> None:
 def test_a_subject_that_no_stream_takes_is_an_error(command: Command, daemon: Daemon) -> None:
     result = command("inject", "nobody.signals.validated", EXAMPLE, "--count", "5")
 
-    assert result.code == 69
+    assert result.code == 64
     assert result.err.count("\n") == 1
     assert "no stream takes nobody.signals.validated" in result.err
+    assert "there are: market.ticks, auth.sessions.save, " in result.err
+
+
+def test_a_misspelt_subject_is_told_with_the_one_that_is_meant(command: Command, daemon: Daemon) -> None:
+    results = [command("inject", "paper.signal.validated", EXAMPLE)]
+    results.append(command("inject", "market.tick", given=b'{"type": "t", "data": {}}'))
+
+    assert [result.code for result in results] == [64, 64]
+    assert "did you mean paper.signals.validated?" in results[0].err
+    assert "did you mean market.ticks?" in results[1].err
+
+
+def test_a_stream_that_no_daemon_has_made_yet_is_no_wrong_usage(
+    command: Command, monkeypatch: pytest.MonkeyPatch, nats_url: str
+) -> None:
+    streams.empty(nats_url)
+    monkeypatch.setenv("NATS__URL", nats_url)
+
+    result = command("inject", SIGNALS, EXAMPLE)
+
+    assert result.code == 69
+    assert f"no stream takes {SIGNALS} yet" in result.err
+
+
+def test_a_drained_daemon_is_told_by_who_waits_in_vain(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    with embedded_daemon(tmp_path / "state"):
+        assert command("drain").code == 0
+        result = command("inject", SIGNALS, EXAMPLE, "--wait", "--timeout", "0.3")
+
+    assert result.code == 1
+    assert re.fullmatch(r"0 filled, 1 unanswered after 0\.[3-9] s", result.out.splitlines()[-1])
+    assert "1 of 1 signal has no answer, and none came for 0.3 s; the daemon is drained" in result.err
 
 
 def test_a_replay_repeated_under_its_id_trades_nothing_twice(command: Command, daemon: Daemon, tmp_path: Path) -> None:
@@ -184,7 +225,7 @@ def test_recorded_messages_are_replayed(command: Command, daemon: Daemon, tmp_pa
 
     result = command("replay", file, "--broker", "paper")
 
-    assert result.out.startswith("1 messages replayed: 1 messages in ")
+    assert result.out.startswith("1 message replayed: 1 message in ")
     eventually(lambda: fills(daemon) == before + 1)
 
 

@@ -79,8 +79,8 @@ def test_standard_input_is_loaded_plain_and_packed(command: Command, own_databas
     named = command("instruments", "load", "-", "--strict", given=dump(RELIANCE))
 
     assert (plain.code, packed.code, named.code, stored(own_database)) == (0, 0, 0, 3)
-    assert "standard input: 1 instruments" in packed.out
-    assert "standard input: 1 instruments" in named.out
+    assert "standard input: 1 instrument in" in packed.out
+    assert "standard input: 1 instrument in" in named.out
 
 
 def test_the_help_of_a_load_tells_how_to_name_standard_input(command: Command) -> None:

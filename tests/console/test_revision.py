@@ -33,7 +33,7 @@ class Checkout:
         }
         for name in ("actors", "console", "migrations", "persistence"):
             shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("settings.py", "supervisor.py", "panda"):
+        for name in ("setting_names.py", "settings.py", "supervisor.py", "panda"):
             shutil.copy(ROOT / name, path / name)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -51,6 +51,20 @@ def test_a_second_login_replaces_the_first(command: Command, daemon: Daemon, use
     assert [session["user_id"] for session in sessions].count(user) == 1
 
 
+def test_a_broker_that_nobody_knows_is_wrong_usage_and_nothing_is_stored(
+    command: Command, daemon: Daemon, user: str
+) -> None:
+    result = command("sessions", "save", user, "--broker", "nosuch", given=b"token")
+
+    assert result.code == 64
+    assert "--broker nosuch: no broker of that name; there are: paper, zerodha" in result.err
+    assert command("sessions", "show", user).code == 1
+
+
+def test_a_broker_whose_adapter_is_elsewhere_may_have_sessions(command: Command, daemon: Daemon, user: str) -> None:
+    assert command("sessions", "save", user, "--broker", "zerodha", given=b"token").code == 0
+
+
 @pytest.mark.parametrize("given", [b"", b" \n"])
 def test_a_session_without_a_token_is_refused(command: Command, daemon: Daemon, user: str, given: bytes) -> None:
     result = command("sessions", "save", user, given=given)

@@ -59,6 +59,11 @@ def test_no_secret_comes_by_the_environment(unit: Path) -> None:
     assert all(word.startswith("PYTHON") for word in service["Environment"].split())
 
 
+def test_the_command_on_the_machine_knows_the_service_that_it_belongs_to() -> None:
+    lines = (DEPLOY / "alpha-panda").read_text().splitlines()
+    assert f"export ALPHA_PANDA_SERVICE={SERVICE.stem}" in lines
+
+
 def test_both_units_are_hardened_alike() -> None:
     assert hardening(SERVICE) == hardening(MIGRATE)
 
@@ -113,6 +118,14 @@ def test_a_dry_run_prints_every_step_from_any_folder_and_does_none(tmp_path: Pat
     assert ["systemctl", "enable", "--quiet", "alpha-panda.service"] in steps
     assert steps[-1] == ["systemctl", "restart", "alpha-panda-migrate.service", "alpha-panda.service"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_module_goes_into_the_wheel_that_a_checkout_is_installed_from() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(DEPLOY.parent / "setup.cfg")
+    modules = {f"{name}.py" for name in setup["options"]["py_modules"].split()}
+
+    assert modules <= set((DEPLOY / "install.sh").read_text().split())
 
 
 def test_taking_it_off_keeps_settings_and_state_unless_told(tmp_path: Path) -> None:

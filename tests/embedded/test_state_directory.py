@@ -32,6 +32,22 @@ def test_it_is_made_private(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "state").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+@pytest.mark.parametrize(
+    ("service", "cure"), [("", "run this as that user"), ("alpha-panda", "`systemctl start alpha-panda`")]
+)
+def test_one_of_another_user_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str, cure: str
+) -> None:
+    monkeypatch.setenv("ALPHA_PANDA_SERVICE", service)
+    os.chown(tmp_path, 61234, 61234)
+
+    found = refusal(tmp_path)
+
+    assert found.startswith(f"{tmp_path} belongs to user 61234: {cure}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_node_id_stays_the_same(tmp_path: Path) -> None:
     with StateDirectory(tmp_path / "state") as state:
         node = state.node

@@ -169,11 +169,40 @@ def test_without_any_key_there_is_nothing_to_rotate_to(
     tmp_path: Path, servers: dict[str, str], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
-    with Daemon(tmp_path / "state", **servers):
+    with Daemon(tmp_path / "state", **servers) as daemon:
         result = command("sessions", "rotate-keys")
+        assert command("sessions", "show", "nobody").code == 1
+        failed = sum(child["failed"] for child in daemon.status()["children"])
 
     assert result.code == 78
     assert "set AUTH__TOKEN_KEYS" in result.err
+    assert failed == 0
+
+
+@pytest.mark.parametrize("text", ["", "hunter2"])
+def test_a_file_without_a_good_key_ends_the_start_before_anything_is_made(
+    tmp_path: Path, key_file: Path, servers: dict[str, str], text: str
+) -> None:
+    key_file.write_text(text)
+
+    daemon = Daemon(tmp_path / "state", AUTH__TOKEN_KEYS_FILE=str(key_file), **servers).start()
+
+    assert daemon.running.wait(30) == 78
+    assert f"alpha-panda: AUTH__TOKEN_KEYS_FILE {key_file}" in daemon.log()
+    assert "unencrypted" not in daemon.log()
+
+
+def test_a_file_of_keys_that_others_may_read_and_a_misspelt_setting_are_warned_of(
+    tmp_path: Path, key_file: Path, servers: dict[str, str]
+) -> None:
+    key_file.chmod(0o640)
+    given = {"AUTH__TOKEN_KEYS_FILE": str(key_file), "LOG_LEVEL": "debug"}
+
+    with Daemon(tmp_path / "state", **given, **servers) as daemon:
+        told = daemon.log()
+
+    assert f"AUTH__TOKEN_KEYS_FILE {key_file} can be read by others (640): chmod 600" in told
+    assert told.count("LOG_LEVEL is no setting: did you mean LOG__LEVEL?") == 1
 
 
 def test_a_new_key_is_one_that_the_service_takes(command: Command) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from actors.gateway.embedded import EmbeddedNats
 from tests.console.conftest import Command, command
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
@@ -116,6 +117,20 @@ def test_what_is_no_url_of_nats_is_wrong_usage(command: Command, url: str) -> No
 
     assert result.code == 64
     assert "--nats" in result.err
+
+
+def test_an_embedded_server_refuses_strangers_and_the_way_to_its_daemon_is_told(
+    tmp_path: Path, command: Command
+) -> None:
+    with EmbeddedNats(tmp_path / "nats") as server:
+        address = server.url.rpartition("@")[2]
+        result = command("status", "--nats", f"nats://stranger:hunter2@{address}")
+
+    told = " ".join(result.out.split())
+    assert result.code == 3
+    assert "the NATS server refused the credentials" in told
+    assert "by `alpha-panda status` on its machine" in told
+    assert "hunter2" not in result.out + result.err
 
 
 def test_without_nats_it_is_unknown_and_no_password_is_told(command: Command) -> None:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
+
+from tests.system.daemon import CHECKOUT
 from tests.systemd.machine import Machine
 from tests.systemd.service import INSTALL, Stopwatch, tell
+
+PAGE = (CHECKOUT / "docs" / "sessions.md").read_text().replace("\\\n", " ")
+FORGET = next(shlex.split(line, comments=False)[1:] for line in PAGE.splitlines() if line.startswith("# systemd-run "))
 
 
 def is_there(machine: Machine, path: str) -> bool:
     return machine.run("sh", "-c", f"[ -e {path} ] && echo yes", check=False) == "yes"
+
+
+def leave_alone_while_stopped(machine: Machine) -> None:
+    """With the service stopped root is sent to systemd, breaks nothing, and can still have lost keys forgotten."""
+    machine.write("/etc/alpha-panda/credentials/token-keys", machine.run("alpha-panda", "sessions", "new-key"), 0o600)
+    machine.run("systemctl", "stop", "alpha-panda")
+    assert "`systemctl start alpha-panda`" in " ".join(machine.run("alpha-panda", "status", check=False).split())
+    refused = machine.run("alpha-panda", "run", check=False)
+    assert "/var/lib/alpha-panda belongs to " in refused
+    assert refused.endswith(": `systemctl start alpha-panda`")
+    assert machine.run(*FORGET).endswith("0 sessions forgotten; these users log in again")
+    machine.run("systemctl", "start", "alpha-panda")
+    assert machine.show()["ActiveState"] == "active"
+    tell("stopped, left alone by root, lost keys forgotten by a unit of its own, and started again")
 
 
 def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
@@ -33,6 +53,7 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     assert bare.read("/etc/alpha-panda/alpha-panda.env").startswith("# mine")
 
     tell("run again: nothing changed, same process")
+    leave_alone_while_stopped(bare)
     bare.run(*INSTALL, "--uninstall")
     assert bare.show()["LoadState"] == "not-found"
     assert not is_there(bare, "/opt/alpha-panda")

@@ -1,0 +1,132 @@
+"""Names of settings: every one is known, a misspelt one is told with the one that is meant, others' are let be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from setting_names import misspelt, strangers
+from settings import KNOWN, SettingsError, load
+from settings import misspelt as misspelt_in_environment
+
+
+def test_every_setting_is_known_by_its_name() -> None:
+    assert {"DATABASE__POSTGRES_URL", "STATE_DIR", "TRADING__*__ENABLED", "AUTH__TOKEN_KEYS_FILE"} <= set(KNOWN)
+    assert strangers(KNOWN, KNOWN) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DATABASE_POSTGRES_URL", "DATABASE__POSTGRES_URL"),
+        ("NATS_URL", "NATS__URL"),
+        ("DATABSE__POSTGRES_URL", "DATABASE__POSTGRES_URL"),
+        ("LOG_LEVEL", "LOG__LEVEL"),
+        ("STATE_DIRX", "STATE_DIR"),
+        ("TRADING_ZERODHA_ENABLED", "TRADING__ZERODHA__ENABLED"),
+        ("AUTH__TOKEN_KEY", "AUTH__TOKEN_KEYS"),
+        ("PAPER_TRADING_STARTING_CASH", "PAPER_TRADING__STARTING_CASH"),
+    ],
+)
+def test_a_misspelt_name_is_found_in_a_file_and_in_the_environment(name: str, meant: str) -> None:
+    assert strangers([name], KNOWN, ["paper"]) == {name: meant}
+    assert misspelt([name], KNOWN, []) == {name: meant}
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "FOO"])
+def test_a_name_of_no_program_that_we_know_is_a_stranger_in_a_file_alone(name: str) -> None:
+    assert list(strangers([name], KNOWN)) == [name]
+    assert misspelt([name], KNOWN, []) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PANDA_VENV",
+        "PGPASSWORD",
+        "TZ",
+        "LANG",
+        "COMPOSE_PROJECT_NAME",
+        "FLAT__FEE",
+        "TRADING__FLAT__ENABLED",
+        "DATABASE",
+    ],
+)
+def test_what_other_programs_and_adapters_read_may_stand_beside_settings(name: str) -> None:
+    assert strangers([name], KNOWN, ["flat"]) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "PATH", "HOME", "LOGNAME", "NOTIFY_SOCKET", "nats__url"]
+)
+def test_what_belongs_to_the_environment_is_not_taken_for_a_setting(name: str) -> None:
+    assert misspelt([name], KNOWN, []) == {}
+
+
+def test_a_name_whose_setting_is_given_too_is_meant_for_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "nats://a:4222")
+    assert misspelt_in_environment(load()) == {"NATS_URL": "NATS__URL"}
+
+    monkeypatch.setenv("NATS__URL", "nats://a:4222")
+    assert misspelt_in_environment(load()) == {}
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_file_with_strangers_is_refused_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / (".env" if default else "my.env")
+    file.write_text("# FOOL=1\nexport NATS_URL=nats://u:hunter2@h\nFOO=hunter2\nDATABASE__POOLSIZE=1\nPGUSER=me\n")
+
+    with pytest.raises(SettingsError) as refused:
+        load(None if default else file)
+
+    shown = ".env" if default else file
+    assert set(refused.value.problems) == {
+        f"{shown}: FOO is no setting; `man alpha-panda` lists them all",
+        f"{shown}: NATS_URL is no setting: did you mean NATS__URL?",
+        "DATABASE__POOLSIZE is no setting: did you mean DATABASE__POOL_SIZE?",
+    }
+    assert len(refused.value.problems) == 3
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_broker_that_is_not_enabled_is_named_beside_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIVE_BROKERS", "zzz")
+    monkeypatch.setenv("LOG__LEVEL", "loud")
+    monkeypatch.setenv("NATS__CREDENTIALS_FILE", "/nowhere/nats.creds")
+
+    with pytest.raises(SettingsError) as refused:
+        load()
+
+    found = "\n".join(refused.value.problems)
+    assert len(refused.value.problems) == 3
+    assert "ACTIVE_BROKERS: no broker is active, as zzz is not enabled: set TRADING__ZZZ__ENABLED=true" in found
+    assert "NATS__CREDENTIALS_FILE: /nowhere/nats.creds: no such file" in found
+    assert "LOG__LEVEL: " in found
+
+
+@pytest.mark.parametrize("name", ["AUTH__TOKEN_KEYS", "AUTH__TOKEN_KEYS_FILE"])
+@pytest.mark.parametrize("text", ["", " , "])
+def test_keys_that_are_given_without_any_are_refused_by_the_name_that_is_given(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(name, text)
+
+    with pytest.raises(SettingsError) as refused:
+        load()
+
+    assert len(refused.value.problems) == 1
+    assert refused.value.problems[0].partition(" ")[0].rstrip(":") == name
+
+
+def test_keys_given_without_any_do_no_harm_beside_a_file_of_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text("key")
+    monkeypatch.setenv("AUTH__TOKEN_KEYS", "")
+    monkeypatch.setenv("AUTH__TOKEN_KEYS_FILE", str(tmp_path / "keys"))
+
+    assert load().auth.keys() == ["key"]
