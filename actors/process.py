@@ -39,8 +39,8 @@ from persistence.database import Database, open_database
 from persistence.embedded import EmbeddedPostgres
 from persistence.kept_servers import KeptServers
 from persistence.token_keys import configured_cipher, exposed_keys
-from setting_names import told
 from settings import Settings, misspelt
+from settings.names import told
 
 STOP_DEADLINE_S = 45.0
 SERVERS_STOP_S = 15.0

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("actors", "console", "migrations", "persistence")
-MODULES = ("setting_names", "settings", "supervisor")
+PACKAGES = ("actors", "console", "migrations", "persistence", "settings")
+MODULES = ("supervisor",)
 
 _VOCABULARY = ("actors.messages", "actors.rows", "actors.errors")
 _SHARED = (
@@ -24,8 +24,7 @@ _SHARED = (
 )
 
 OURS: dict[str, tuple[str, ...]] = {
-    "setting_names": (),
-    "settings": ("setting_names",),
+    "settings": (),
     "actors.rows": (),
     "actors.messages": ("actors.rows",),
     "actors.errors": (),
@@ -159,8 +158,7 @@ def _problem(module: str, name: str) -> str | None:
     part = max((part for part in OURS if _within(module, (part,))), key=len, default=None)
     if part is None:
         return f"{module} has no rule: name its place in the architecture"
-    everybody = () if part in {"setting_names", "settings"} else ("setting_names", "settings")
-    if _within(name, (part, *OURS[part], *everybody)):
+    if _within(name, (part, *OURS[part], "settings")):
         return None
     return f"{module} imports {name}: the wrong way"
 

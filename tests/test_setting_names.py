@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from setting_names import misspelt, strangers
 from settings import KNOWN, SettingsError, load
 from settings import misspelt as misspelt_in_environment
+from settings.names import misspelt, strangers
 
 
 def test_every_setting_is_known_by_its_name() -> None:

@@ -31,9 +31,9 @@ class Checkout:
             "DATABASE__POSTGRES_URL": database_url,
             "COLUMNS": "80",
         }
-        for name in ("actors", "console", "migrations", "persistence"):
+        for name in ("actors", "console", "migrations", "persistence", "settings"):
             shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("setting_names.py", "settings.py", "supervisor.py", "panda"):
+        for name in ("supervisor.py", "panda"):
             shutil.copy(ROOT / name, path / name)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
