@@ -107,7 +107,7 @@ def _failures(tally: Tally) -> Iterator[None]:
     try:
         yield
     except InjectionError as error:
-        stored = f" ({tally.count} were published before that and count)" if tally.count else ""
+        stored = f" (at least {tally.count} were published before that and count)" if tally.count else ""
         raise Failure(f"{error}{stored}", UNAVAILABLE) from None
 
 
