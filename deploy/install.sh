@@ -14,7 +14,8 @@ config=/etc/alpha-panda
 units=/etc/systemd/system
 command=/usr/local/bin/alpha-panda
 manual=/usr/local/share/man/man1/alpha-panda.1
-group=alpha-panda
+group=alpha-panda-operators
+state=/var/lib/private/alpha-panda
 python=${PYTHON:-python3}
 dry_run='' start=yes uninstall='' purge='' wheel=''
 
@@ -151,6 +152,8 @@ install_service() {
 
 uninstall_service() {
     check_machine
+    [ -z "$purge" ] || ! mountpoint -q "$state" ||
+        fail "$state is mounted: stop the service, umount it, and take it out of /etc/fstab" 75
     for unit in alpha-panda.service alpha-panda-migrate.service; do
         [ ! -e "$units/$unit" ] || step systemctl disable --quiet --now "$unit"
         step rm -f -- "$units/$unit"
@@ -159,7 +162,7 @@ uninstall_service() {
     step systemctl daemon-reload
     step rm -rf -- "$prefix" "$command" "$manual"
     if [ -n "$purge" ]; then
-        step rm -rf -- "$config" /var/lib/private/alpha-panda /var/lib/alpha-panda
+        step rm -rf -- "$config" "$state" /var/lib/alpha-panda
         ! getent group "$group" >/dev/null || step groupdel "$group"
     else
         printf '  kept: %s, /var/lib/alpha-panda, the group %s\n' "$config" "$group"

@@ -5,9 +5,27 @@ from __future__ import annotations
 from tests.systemd.machine import Machine
 from tests.systemd.service import INSTALL, Stopwatch, tell
 
+AS_USER = "cd / && runuser -u {user} -- env COLUMNS=200 alpha-panda status; echo code $?"
+
 
 def is_there(machine: Machine, path: str) -> bool:
     return machine.run("sh", "-c", f"[ -e {path} ] && echo yes", check=False) == "yes"
+
+
+def only_root_and_operators_get_at_it(machine: Machine) -> None:
+    for user in ("trader", "stranger"):
+        machine.run("useradd", user)
+    machine.run("gpasswd", "-a", "trader", "alpha-panda-operators")
+    told = {user: machine.run("sh", "-c", AS_USER.format(user=user)) for user in ("trader", "stranger")}
+    assert told["trader"].startswith("Alpha Panda ready")
+    assert told["trader"].endswith("code 0")
+    assert "gpasswd -a USER alpha-panda-operators" in told["stranger"]
+    assert told["stranger"].endswith("code 3")
+
+    for place in ("/var/lib/alpha-panda/", "/etc/alpha-panda/credentials", "/run/credentials/alpha-panda.service"):
+        refused = machine.run("runuser", "-u", "trader", "--", "ls", place, check=False)
+        assert "Permission denied" in refused, place
+    tell("a member of the group gets its status, somebody else the cure; state and secrets are closed to both")
 
 
 def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
@@ -15,10 +33,9 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     first = bare.run("sh", "-c", f"umask 077 && {' '.join(INSTALL)}")
     tell(f"installed and started, with servers of its own, in {watch}")
     assert "+ systemctl enable" in first
-    stranger = bare.run("runuser", "-u", "nobody", "--", "alpha-panda", "status", check=False)
-    assert "Traceback" not in stranger
-    assert "/run/alpha-panda" in stranger
+    assert is_there(bare, "/usr/local/share/man/man1/alpha-panda.1")
     assert bare.show()["ActiveState"] == "active"
+    only_root_and_operators_get_at_it(bare)
     pid = bare.show()["MainPID"]
     assert "1 filled" in bare.run(
         "alpha-panda", "inject", "paper.signals.validated", "/checkout/examples/signal.json", "--wait"
@@ -48,6 +65,7 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     bare.run(*INSTALL, "--uninstall", "--purge")
     assert not is_there(bare, "/var/lib/private/alpha-panda")
     assert not is_there(bare, "/etc/alpha-panda")
+    assert bare.run("getent", "group", "alpha-panda-operators", check=False) == ""
 
 
 def test_without_root_it_says_so_and_a_dry_run_does_nothing(bare: Machine) -> None:
