@@ -120,7 +120,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _admission(directory: Path) -> str:
-    """How somebody who may not enter the socket's directory comes to may: by its group, where it is open to one."""
+    """What gets somebody into the socket's directory who may not enter it: its group, where it is open to one."""
     try:
         found = directory.stat()
         group = grp.getgrgid(found.st_gid).gr_name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.systemd.machine import Machine
-from tests.systemd.service import INSTALL, Stopwatch, tell
+from tests.systemd.service import INSTALL, PAGE, Stopwatch, tell
 
 AS_USER = "cd / && runuser -u {user} -- env COLUMNS=200 alpha-panda status; echo code $?"
 
@@ -26,6 +28,27 @@ def only_root_and_operators_get_at_it(machine: Machine) -> None:
         refused = machine.run("runuser", "-u", "trader", "--", "ls", place, check=False)
         assert "Permission denied" in refused, place
     tell("a member of the group gets its status, somebody else the cure; state and secrets are closed to both")
+
+
+def its_state_is_moved_as_the_page_says(machine: Machine) -> None:
+    disk = "mkdir -p /disk /mnt/large && echo '/disk /mnt/large none bind 0 0' >>/etc/fstab"
+    machine.run("sh", "-c", f"{disk} && systemctl daemon-reload && mount /mnt/large")
+    block = PAGE.read_text().partition("## The state on another disk")[2].split("```")[1].removeprefix("console\n")
+    machine.run("sh", "-c", "set -e\n" + re.sub(r"^# ", "", block, flags=re.MULTILINE))
+    assert '"fills":1' in machine.run("alpha-panda", "status", "--json").replace(" ", "")
+    assert is_there(machine, "/disk/alpha-panda/postgres/data")
+    refused = machine.run(*INSTALL, "--uninstall", "--purge", check=False)
+    assert "/var/lib/private/alpha-panda is mounted" in refused
+
+    machine.run("systemctl", "stop", "alpha-panda.service")
+    machine.run("umount", "/var/lib/private/alpha-panda", "/mnt/large")
+    machine.run("sed", "-i", "s,^/disk .*,/no /mnt/large ext4 loop 0 0,", "/etc/fstab")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "alpha-panda.service", check=False)
+    assert machine.show()["ActiveState"] == "inactive"
+    assert machine.run("ls", "-A", "/var/lib/private/alpha-panda") == ""
+    machine.run("sh", "-c", "sed -i '/large/d' /etc/fstab && systemctl daemon-reload")
+    tell("its state is moved to another disk; without that disk it does not start")
 
 
 def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
@@ -62,6 +85,7 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     assert bare.show()["ActiveState"] == "active"
     assert '"fills":1' in bare.run("alpha-panda", "status", "--json").replace(" ", "")
     tell("uninstalled, restored from a backup and installed again: the books are there")
+    its_state_is_moved_as_the_page_says(bare)
     bare.run(*INSTALL, "--uninstall", "--purge")
     assert not is_there(bare, "/var/lib/private/alpha-panda")
     assert not is_there(bare, "/etc/alpha-panda")
