@@ -12,6 +12,7 @@ MIB, GIB = 1 << 20, 1 << 30
 LITTLE_DISK_BYTES, NO_DISK_BYTES = GIB, 200 * MIB
 LITTLE_MEMORY, NO_MEMORY = 0.10, 0.03
 """Shares of the host's memory that are still to be had."""
+MORE_DISK = 'make room, or move STATE_DIR; under systemd as docs/operating.md says, "The state on another disk"'
 
 
 def host_checks(state_dir: Path, proc: Path = Path("/proc")) -> list[Check]:
@@ -28,7 +29,7 @@ def _disk(state_dir: Path) -> Callable[[], str]:
         free = shutil.disk_usage(there).free
         if free < LITTLE_DISK_BYTES:
             status = Health.UNHEALTHY if free < NO_DISK_BYTES else Health.DEGRADED
-            raise CheckFailed(f"{free // MIB} MiB free in {there}", "make room, or move STATE_DIR", status)
+            raise CheckFailed(f"{free // MIB} MiB free in {there}", MORE_DISK, status)
         return f"{free // GIB} GiB free"
 
     return check

@@ -90,9 +90,22 @@ def opened(settings: Settings, cipher: TokenCipher | None = None) -> Iterator[Da
 
 
 def _migrate_within(url: str, wait_s: float) -> None:
-    """Migrate; a server that does not answer is tried again for so long."""
+    """Migrate; a server that does not answer is tried again for so long, which is told once."""
     patience = Budget(attempts=sys.maxsize, within_s=wait_s, first_pause_s=0.2, of=(Unavailable,))
-    retried(lambda: migrate(url), patience)
+    told = wait_s == 0
+
+    def attempt() -> None:
+        nonlocal told
+        try:
+            migrate(url)
+        except Unavailable as error:
+            if not told:
+                sys.stderr.write(f"waiting for PostgreSQL: {error}, up to {wait_s:g} s\n")
+                sys.stderr.flush()
+            told = True
+            raise
+
+    retried(attempt, patience)
 
 
 def _check(url: str, settings: DatabaseSettings) -> int:

@@ -121,7 +121,7 @@ def _failures(tally: Tally, settings: Settings) -> Iterator[None]:
     try:
         yield
     except InjectionError as error:
-        stored = f" ({tally.count} were published before that and count)" if tally.count else ""
+        stored = f" (at least {tally.count} were published before that and count)" if tally.count else ""
         raise failure_of(error, settings.brokers, stored) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import http.client
 import os
 import socket
@@ -18,6 +19,7 @@ from console.failure import FAILED, TRY_AGAIN, USAGE, DaemonDown, DaemonSilent, 
 from settings import how_to_start
 
 TIMEOUT_S = 15.0
+ROOT = 0
 
 
 class OperatorSocket:
@@ -73,9 +75,7 @@ class OperatorSocket:
         except ConnectionError:
             raise DaemonUnclear(f"{self.path}: the daemon closed the connection; see its log") from None
         except PermissionError:
-            raise DaemonUnclear(
-                f"{self.path}: no permission; run this as the daemon's user or a member of its group"
-            ) from None
+            raise DaemonUnclear(f"{self.path}: no permission; {_admission(self.path.parent)}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or "what answers there does not speak HTTP"
             raise DaemonUnclear(f"{self.path}: {reason}; check RUNTIME_DIR and STATE_DIR") from None
@@ -117,6 +117,18 @@ class _Connection(http.client.HTTPConnection):
             self.sock.connect(f"/proc/self/fd/{directory}/{self._path.name}")
         finally:
             os.close(directory)
+
+
+def _admission(directory: Path) -> str:
+    """What gets somebody into the socket's directory who may not enter it: its group, where it is open to one."""
+    try:
+        found = directory.stat()
+        group = grp.getgrgid(found.st_gid).gr_name
+    except (OSError, KeyError):
+        found, group = None, ""
+    if found is None or not found.st_mode & stat.S_IXGRP or found.st_mode & stat.S_IXOTH or found.st_gid == ROOT:
+        return "run this as the daemon's user or a member of its group"
+    return f"have root run `gpasswd -a USER {group}`, then log in again"
 
 
 def _resource(parts: Sequence[str], query: Mapping[str, str]) -> str:

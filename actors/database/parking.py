@@ -37,7 +37,7 @@ class Parking:
     def park(self, units: Sequence[CommitUnit], error: Exception) -> None:
         """Keep the units, serve no messages, and have `RetryCommit` come."""
         if self.away is None:
-            self._log.warning("parked", reason=str(error))
+            self._log.warning("waiting for PostgreSQL", reason=str(error))
         self.away = masked(str(error))
         self.units += units
         self._context.suspend()

@@ -63,6 +63,9 @@ def test_an_upgrade_waits_for_a_server_that_comes_and_no_longer_than_it_was_told
 
     assert refused.code == 69
     assert upgraded.code == 0
+    assert upgraded.err.count("\n") == 1
+    assert upgraded.err.startswith("waiting for PostgreSQL: ")
+    assert upgraded.err.endswith(", up to 30 s\n")
 
 
 def test_a_database_that_is_away_is_unavailable(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

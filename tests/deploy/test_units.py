@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 import shutil
 import subprocess
@@ -62,6 +63,12 @@ def test_no_secret_comes_by_the_environment(unit: Path) -> None:
 def test_the_command_on_the_machine_knows_the_service_that_it_belongs_to() -> None:
     lines = (DEPLOY / "alpha-panda").read_text().splitlines()
     assert f"export ALPHA_PANDA_SERVICE={SERVICE.stem}" in lines
+
+
+def test_a_group_of_its_own_gets_at_the_socket_and_at_no_state() -> None:
+    service, migrate = Unit(SERVICE)["Service"], Unit(MIGRATE)["Service"]
+    assert service["Group"] == migrate["Group"] != service["User"]
+    assert (service["RuntimeDirectoryMode"], service["StateDirectoryMode"]) == ("0750", "0700")
 
 
 def test_both_units_are_hardened_alike() -> None:
@@ -124,8 +131,36 @@ def test_every_module_goes_into_the_wheel_that_a_checkout_is_installed_from() ->
     setup = configparser.ConfigParser()
     setup.read(DEPLOY.parent / "setup.cfg")
     modules = {f"{name}.py" for name in setup["options"]["py_modules"].split()}
+    packages = {name.rstrip("*") for name in setup["options.packages.find"]["include"].split()}
 
-    assert modules <= set((DEPLOY / "install.sh").read_text().split())
+    assert modules | packages <= set((DEPLOY / "install.sh").read_text().split())
+
+
+def test_a_dry_run_names_the_release_that_a_run_makes_from_the_same_files(tmp_path: Path) -> None:
+    first, second = (run_install("--dry-run", cwd=tmp_path).stdout for _ in range(2))
+
+    releases = set(re.findall(r"/opt/alpha-panda/release-[\d-]+", first + second))
+    assert len(releases) == 1
+
+
+def test_a_folder_that_lacks_a_file_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    shutil.copy(DEPLOY / "install.sh", tmp_path)
+    (tmp_path / "some.whl").touch()
+    command = ["sh", "install.sh", "--dry-run", "some.whl"]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (66, "")
+    reason = f"{tmp_path}/alpha-panda is missing: copy the whole folder deploy, and run install.sh in it"
+    assert done.stderr == f"install.sh: {reason}\n"
+
+
+def test_its_help_is_the_head_of_the_script(tmp_path: Path) -> None:
+    done = run_install("--help", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert "--uninstall [--purge]" in done.stdout
+    assert "#" not in done.stdout
 
 
 def test_taking_it_off_keeps_settings_and_state_unless_told(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -221,14 +223,37 @@ def test_one_that_stands_still_is_unknown(state_dir: Path, database_url: str, st
     assert "no answer in 2 s" in document["why_not_ready"][0]
 
 
-def test_without_rights_to_the_socket_it_is_unknown(daemon: Daemon) -> None:
-    daemon.state_dir.chmod(0 if os.geteuid() else 0o700)
-    environment = {**os.environ, "STATE_DIR": str(daemon.state_dir), "PYTHONPATH": str(CHECKOUT)}
+def why_nobody_can_tell(state_dir: Path) -> str:
+    """What somebody without rights is told of the daemon."""
+    environment = {**os.environ, "STATE_DIR": str(state_dir), "PYTHONPATH": str(CHECKOUT)}
     asked = subprocess.run(
         [sys.executable, "-c", NOBODY], cwd="/", env=environment, capture_output=True, check=False, timeout=30
     )
-    daemon.state_dir.chmod(0o700)
-
     assert asked.returncode == 3, asked.stderr
     (why,) = json.loads(asked.stdout)["why_not_ready"]
+    return str(why)
+
+
+def test_without_rights_to_the_socket_it_is_unknown(daemon: Daemon) -> None:
+    daemon.state_dir.chmod(0 if os.geteuid() else 0o700)
+    try:
+        why = why_nobody_can_tell(daemon.state_dir)
+    finally:
+        daemon.state_dir.chmod(0o700)
+
     assert "no permission; run this as the daemon's user" in why
+
+
+def test_a_group_that_may_use_the_socket_is_named_to_somebody_outside_it() -> None:
+    group = grp.getgrgid(os.getgid() or 1)
+    with tempfile.TemporaryDirectory() as everybodys:
+        Path(everybodys).chmod(0o755)
+        state_dir = Path(everybodys, "state")
+        state_dir.mkdir()
+        os.chown(state_dir, -1, group.gr_gid)
+        state_dir.chmod(0o050 if os.geteuid() else 0o750)
+
+        why = why_nobody_can_tell(state_dir)
+
+        state_dir.chmod(0o700)
+    assert f"no permission; have root run `gpasswd -a USER {group.gr_name}`, then log in again" in why

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from tests.system.daemon import CHECKOUT
 from tests.systemd.machine import Machine
-from tests.systemd.service import INSTALL, Stopwatch, tell
+from tests.systemd.service import INSTALL, PAGE, Stopwatch, tell
 
-PAGE = (CHECKOUT / "docs" / "sessions.md").read_text().replace("\\\n", " ")
-FORGET = next(shlex.split(line, comments=False)[1:] for line in PAGE.splitlines() if line.startswith("# systemd-run "))
+AS_USER = "cd / && runuser -u {user} -- env COLUMNS=200 alpha-panda status; echo code $?"
+
+SESSIONS = (CHECKOUT / "docs" / "sessions.md").read_text().replace("\\\n", " ")
+FORGET = next(
+    shlex.split(line, comments=False)[1:] for line in SESSIONS.splitlines() if line.startswith("# systemd-run ")
+)
 
 
 def is_there(machine: Machine, path: str) -> bool:
@@ -30,15 +35,51 @@ def leave_alone_while_stopped(machine: Machine) -> None:
     tell("stopped, left alone by root, lost keys forgotten by a unit of its own, and started again")
 
 
+def only_root_and_operators_get_at_it(machine: Machine) -> None:
+    for user in ("trader", "stranger"):
+        machine.run("useradd", user)
+    machine.run("gpasswd", "-a", "trader", "alpha-panda-operators")
+    told = {user: machine.run("sh", "-c", AS_USER.format(user=user)) for user in ("trader", "stranger")}
+    assert told["trader"].startswith("Alpha Panda ready")
+    assert told["trader"].endswith("code 0")
+    assert "gpasswd -a USER alpha-panda-operators" in told["stranger"]
+    assert told["stranger"].endswith("code 3")
+
+    for place in ("/var/lib/alpha-panda/", "/etc/alpha-panda/credentials", "/run/credentials/alpha-panda.service"):
+        refused = machine.run("runuser", "-u", "trader", "--", "ls", place, check=False)
+        assert "Permission denied" in refused, place
+    tell("a member of the group gets its status, somebody else the cure; state and secrets are closed to both")
+
+
+def its_state_is_moved_as_the_page_says(machine: Machine) -> None:
+    disk = "mkdir -p /disk /mnt/large && echo '/disk /mnt/large none bind 0 0' >>/etc/fstab"
+    machine.run("sh", "-c", f"{disk} && systemctl daemon-reload && mount /mnt/large")
+    block = PAGE.read_text().partition("## The state on another disk")[2].split("```")[1].removeprefix("console\n")
+    machine.run("sh", "-c", "set -e\n" + re.sub(r"^# ", "", block, flags=re.MULTILINE))
+    assert '"fills":1' in machine.run("alpha-panda", "status", "--json").replace(" ", "")
+    assert is_there(machine, "/disk/alpha-panda/postgres/data")
+    refused = machine.run(*INSTALL, "--uninstall", "--purge", check=False)
+    assert "/var/lib/private/alpha-panda is mounted" in refused
+
+    machine.run("systemctl", "stop", "alpha-panda.service")
+    machine.run("umount", "/var/lib/private/alpha-panda", "/mnt/large")
+    machine.run("sed", "-i", "s,^/disk .*,/no /mnt/large ext4 loop 0 0,", "/etc/fstab")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "alpha-panda.service", check=False)
+    assert machine.show()["ActiveState"] == "inactive"
+    assert machine.run("ls", "-A", "/var/lib/private/alpha-panda") == ""
+    machine.run("sh", "-c", "sed -i '/large/d' /etc/fstab && systemctl daemon-reload")
+    tell("its state is moved to another disk; without that disk it does not start")
+
+
 def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_takes_it_off(bare: Machine) -> None:
     watch = Stopwatch()
     first = bare.run("sh", "-c", f"umask 077 && {' '.join(INSTALL)}")
     tell(f"installed and started, with servers of its own, in {watch}")
     assert "+ systemctl enable" in first
-    stranger = bare.run("runuser", "-u", "nobody", "--", "alpha-panda", "status", check=False)
-    assert "Traceback" not in stranger
-    assert "/run/alpha-panda" in stranger
+    assert is_there(bare, "/usr/local/share/man/man1/alpha-panda.1")
     assert bare.show()["ActiveState"] == "active"
+    only_root_and_operators_get_at_it(bare)
     pid = bare.show()["MainPID"]
     assert "1 filled" in bare.run(
         "alpha-panda", "inject", "paper.signals.validated", "/checkout/examples/signal.json", "--wait"
@@ -66,9 +107,11 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     assert bare.show()["ActiveState"] == "active"
     assert '"fills":1' in bare.run("alpha-panda", "status", "--json").replace(" ", "")
     tell("uninstalled, restored from a backup and installed again: the books are there")
+    its_state_is_moved_as_the_page_says(bare)
     bare.run(*INSTALL, "--uninstall", "--purge")
     assert not is_there(bare, "/var/lib/private/alpha-panda")
     assert not is_there(bare, "/etc/alpha-panda")
+    assert bare.run("getent", "group", "alpha-panda-operators", check=False) == ""
 
 
 def test_without_root_it_says_so_and_a_dry_run_does_nothing(bare: Machine) -> None:

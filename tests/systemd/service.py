@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 
 from tests.system.daemon import eventually
 from tests.systemd.authority import Authority
+from tests.systemd.image import CHECKOUT
 from tests.systemd.machine import Machine
 
 INSTALL = ("sh", "/checkout/deploy/install.sh")
@@ -39,14 +40,7 @@ WantedBy=multi-user.target
 """
 NATS_SETTINGS = "listen: 127.0.0.1:4222\njetstream: { store_dir: /var/lib/nats }\n"
 READY_S = 60.0
-FORGET = f"""
-import asyncio, sys, nats
-async def forget():
-    client = await nats.connect("nats://127.0.0.1:4222", user_credentials="{CREDENTIALS}/nats-credentials")
-    assert await client.jetstream().delete_consumer(*sys.argv[1:])
-    await client.close()
-asyncio.run(forget())
-"""
+PAGE = CHECKOUT / "docs" / "operating.md"
 
 
 def tell(text: str) -> None:
@@ -151,9 +145,12 @@ class Service:
         """A digest of all events' ids."""
         return self.sql("SELECT md5(string_agg(event_id, ',' ORDER BY event_id)) FROM trading_events")
 
-    def forget_consumer(self, stream: str, consumer: str) -> None:
-        """Delete a durable consumer, as `nats consumer rm` does."""
-        self.machine.run("/opt/alpha-panda/venv/bin/python", "-c", FORGET, stream, consumer)
+    def forget_consumers(self) -> None:
+        """Delete the durable consumers, by what the page has for it."""
+        block = re.search(r"^# (CREDENTIALS_DIRECTORY=.*?^END)$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        assert block is not None
+        told = self.machine.run("sh", "-c", block[1])
+        assert told == "forgotten: PAPER_SIGNALS trading-paper\nforgotten: SESSIONS auth"
 
     @contextmanager
     def signals(self, count: int, rate: int) -> Iterator[Callable[[], int]]:
