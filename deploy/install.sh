@@ -66,8 +66,8 @@ find_source() {
     else
         [ -f "$here/../setup.cfg" ] || fail "name a wheel: there is no checkout around $here" 64
         mkdir -- "$scratch/source"
-        for name in setup.cfg pyproject.toml README.md LICENSE supervisor.py actors console examples \
-            migrations persistence settings; do
+        for name in actors console examples migrations persistence settings supervisor.py setup.cfg pyproject.toml \
+            README.md LICENSE; do
             cp -R -- "$here/../$name" "$scratch/source/"
         done
         find "$scratch/source" -name __pycache__ -prune -exec rm -rf -- {} +

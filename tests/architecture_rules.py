@@ -105,7 +105,15 @@ THEIRS: dict[str, tuple[str, ...]] = {
 }
 """Who may import each of these."""
 
-ENVIRONMENT_READERS = ("settings", "actors.runtime.log", "actors.runtime.systemd", "persistence.server_process")
+ENVIRONMENT_READERS = (
+    "settings.credentials",
+    "settings.loading",
+    "settings.places",
+    "settings.sections",
+    "actors.runtime.log",
+    "actors.runtime.systemd",
+    "persistence.server_process",
+)
 """The settings, what the service manager passes, and the making of a child's environment."""
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from settings import KNOWN, SettingsError, load
+from settings import SettingsError, load
 from settings import misspelt as misspelt_in_environment
+from settings.loading import KNOWN
 from settings.names import misspelt, strangers
 
 
