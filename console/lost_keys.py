@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from datetime import UTC, datetime
 
 import structlog
@@ -35,6 +36,7 @@ def forget(settings: Settings, *, unreadable: bool) -> int:
             f" or to a new one of `{program()} sessions new-key`",
             MISCONFIGURED,
         )
+    caller = _caller()
     with opened(settings, cipher) as database, database.writer_unit() as work:
         if work.leases.any_in_force():
             raise Failure(
@@ -45,9 +47,17 @@ def forget(settings: Settings, *, unreadable: bool) -> int:
         work.commit()
     log.configure("info", settings.log.format)
     for one in ended:
-        structlog.get_logger("audit").info("session forgotten", user=one.user_id, reason=REASON, by=getpass.getuser())
+        structlog.get_logger("audit").info("session forgotten", user=one.user_id, reason=REASON, by=caller)
     screen().print(f"{counted(len(ended), 'session')} forgotten; these users log in again")
     return OK
+
+
+def _caller() -> str:
+    """Who calls; by number where the system has no name for the user, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _end(work: UnitOfWork) -> list[SessionRecord]:

@@ -63,7 +63,8 @@ def unreadable(records: Iterable[PortfolioRecord], problem_of: ProblemOf) -> Unr
 def counting(source: str, condition: str = "true") -> str:
     """The query of those rows of `source` that count: of each strategy at each broker one.
 
-    It is the row that is named `broker:strategy_id`; where there is none, the newest by `snapshot_time`, then `id`.
+    It is the row that is named `broker:strategy_id`; where there is none, the newest by `snapshot_time`,
+    or by `created_at` where that is NULL, then `id`.
     """
     return (
         f"SELECT DISTINCT ON (broker_namespace, strategy_id) {', '.join(_COLUMNS)}, positions::text AS positions "

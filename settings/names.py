@@ -10,7 +10,10 @@ from pydantic import BaseModel
 
 SURE, LIKELY = 0.9, 0.7
 """How alike two names are, underscores left out, for one to be the other misspelt, and to be worth a question."""
-OF_OTHERS = ("ALPHA_PANDA_", "PANDA_", "PG", "PYTHON", "LC_", "LANG", "TZ", "NO_COLOR", "COMPOSE_", "DOCKER_")
+OF_OTHERS = (
+    *("ALPHA_PANDA_", "PANDA_", "PG", "PYTHON", "LC_", "LANG", "TZ", "NO_COLOR", "COMPOSE_", "DOCKER_"),
+    *("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "LOGS_DIRECTORY", "CREDENTIALS_DIRECTORY", "LOGNAME"),
+)
 """How names begin that may stand in a file of settings, as other programs read the same file."""
 
 
@@ -45,22 +48,22 @@ def meant_by(name: str, known: Iterable[str], likeness: float = LIKELY) -> str |
     return spelled[close[0]] if close else None
 
 
-def strangers(given: Iterable[str], known: Iterable[str], brokers: Iterable[str] = ()) -> dict[str, str | None]:
-    """The names of a file of settings that are none, and to each the one that may be meant.
+def strangers(given: Iterable[str], known: Iterable[str], brokers: Iterable[str] = ()) -> dict[str, str]:
+    """The names of a file of settings that are likely one misspelt, and to each the one that is meant.
 
     A whole group may be given as JSON, by its own name. What other programs read from the same file, and what the
-    adapter of one of the brokers may, is no stranger unless it is a setting misspelt.
+    adapter of one of the brokers may, has to be a setting misspelt beyond doubt.
     """
     names = tuple(known)
     groups = {name.partition("__")[0] for name in names}
     others = (*OF_OTHERS, *(f"{broker.upper()}_" for broker in brokers))
-    found: dict[str, str | None] = {}
+    found: dict[str, str] = {}
     for name in given:
         if name in groups or name in _with_words_of(name, names):
             continue
-        sure = meant_by(name, names, SURE)
-        if sure or not name.startswith(others):
-            found[name] = sure or meant_by(name, names)
+        meant = meant_by(name, names, SURE if name.startswith(others) else LIKELY)
+        if meant is not None:
+            found[name] = meant
     return found
 
 

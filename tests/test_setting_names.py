@@ -35,10 +35,9 @@ def test_a_misspelt_name_is_found_in_a_file_and_in_the_environment(name: str, me
     assert misspelt([name], KNOWN, []) == {name: meant}
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "FOO"])
-def test_a_name_of_no_program_that_we_know_is_a_stranger_in_a_file_alone(name: str) -> None:
-    assert list(strangers([name], KNOWN)) == [name]
-    assert misspelt([name], KNOWN, []) == {}
+def test_a_name_that_only_resembles_a_setting_is_a_stranger_in_a_file_alone() -> None:
+    assert strangers(["DATABASE_URL"], KNOWN) == {"DATABASE_URL": "DATABASE__POSTGRES_URL"}
+    assert misspelt(["DATABASE_URL"], KNOWN, []) == {}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +51,13 @@ def test_a_name_of_no_program_that_we_know_is_a_stranger_in_a_file_alone(name: s
         "FLAT__FEE",
         "TRADING__FLAT__ENABLED",
         "DATABASE",
+        "FOO",
+        "HTTP_PROXY",
+        "SSL_CERT_FILE",
+        "HOME",
+        "SENTRY_DSN",
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
     ],
 )
 def test_what_other_programs_and_adapters_read_may_stand_beside_settings(name: str) -> None:
@@ -84,12 +90,60 @@ def test_a_file_with_strangers_is_refused_with_all_of_them(tmp_path: Path) -> No
         load(file)
 
     assert set(refused.value.problems) == {
-        f"{file}: FOO is no setting; `man alpha-panda` lists them all",
         f"{file}: NATS_URL is no setting: did you mean NATS__URL?",
         "DATABASE__POOLSIZE is no setting: did you mean DATABASE__POOL_SIZE?",
     }
-    assert len(refused.value.problems) == 3
+    assert len(refused.value.problems) == 2
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("AUTH__TOKEN_KEYS=\n", "AUTH__TOKEN_KEYS is set, but holds no key"),
+        ('auth__token_keys=""\n', "AUTH__TOKEN_KEYS is set, but holds no key"),
+        ("AUTH__TOKEN_KEYS_FILE=\n", "AUTH__TOKEN_KEYS_FILE is set, but holds no key"),
+        ('LOG__LEVEL=info\nAUTH__TOKEN_KEYS="hunter2\nSTATE_DIR=/a\n', "line 2 cannot be read"),
+        ("DATABASE__PASSWORD=\nhunter2\n", "line 2 sets nothing"),
+        ("NATS__CREDENTIALS_FILE=hunter2\n", "NATS__CREDENTIALS_FILE: no such file"),
+        ("DATABASE__PASSWORD=hunter2\xe9\n", "not UTF-8"),
+    ],
+)
+def test_a_file_that_says_nothing_or_nothing_that_can_be_read_is_refused_and_not_repeated(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    file = tmp_path / "my.env"
+    file.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(SettingsError) as refused:
+        load(file)
+
+    assert any(problem in one for one in refused.value.problems), refused.value.problems
+    assert "hunter2" not in str(refused.value).lower()
+
+
+def test_what_a_file_inserts_elsewhere_is_no_stranger(tmp_path: Path) -> None:
+    file = tmp_path / "my.env"
+    file.write_text("DATABASE_HOST=db\nDATABASE__POSTGRES_URL=postgresql://u:p@${DATABASE_HOST}/x\n")
+
+    assert load(file).database.postgres_url.get_secret_value() == "postgresql://u:p@db/x"
+
+
+def test_in_a_file_that_nobody_named_a_setting_given_elsewhere_is_another_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOG__LEVEL", "info")
+    (tmp_path / ".env").write_text("LOG_LEVEL=loud\n")
+
+    assert load().log.level == "info"
+
+
+def test_keys_in_a_group_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH__TOKEN_KEYS", "")
+    monkeypatch.setenv("AUTH", '{"token_keys": "one"}')
+
+    assert load().auth.keys() == ["one"]
 
 
 def test_in_a_file_that_nobody_named_only_a_misspelt_setting_is_refused(

@@ -62,7 +62,7 @@ def replace_table(connection: Connection, shape: Shape) -> None:
     shadow = Shadow(shape, live, catalogue.schema)
     carrier = Carrier(connection, shadow, lambda _: None)
     # A warning, as it is seen on a terminal and in the journal: nothing else is for as long as it takes.
-    _log.warning("copying about %s rows of %s beside it, which may take minutes", f"{live.about_rows:,}", shape.table)
+    _log.warning("copying the rows of %s beside it, which may take minutes", shape.table)
     # An orphan of a killed program ends soon, and does not meet its successor.
     connection.run("SET client_connection_check_interval = 1000")
     begin(connection)
