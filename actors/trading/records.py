@@ -134,7 +134,9 @@ def _positions_from_json(stored: Any) -> dict[int, Position]:
 def _position_from_json(key: str, fields: Any) -> Position:
     if not isinstance(fields, Mapping):
         raise TypeError("not an object")
-    quantity = parse(fields.get("quantity", 0))
+    if fields.get("quantity") is None:
+        raise ValueError("it has no quantity")
+    quantity = parse(fields["quantity"])
     if quantity != int(quantity):
         raise ValueError(f"quantity {quantity} is not a whole number")
     mark_price = fields.get("last_price", fields.get("current_price"))
@@ -152,9 +154,11 @@ def _position_from_json(key: str, fields: Any) -> Position:
 def _stored_cost(fields: Mapping[str, Any], quantity: int) -> Decimal:
     if fields.get("cost_basis") is not None:
         return parse(fields["cost_basis"])
-    price = parse(fields.get("avg_price", fields.get("average_price")) or 0)
+    price = fields.get("avg_price", fields.get("average_price"))
+    if price is None and quantity:
+        raise ValueError("it has no average price")
     with exact():
-        return price * quantity
+        return parse(price or 0) * quantity
 
 
 def _amount(fields: Mapping[str, Any], name: str) -> Decimal:

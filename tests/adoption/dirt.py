@@ -74,7 +74,7 @@ def fill(url: str, old: OldDatabase) -> None:
             connection.exec_driver_sql("UPDATE instrument_registry SET tradingsymbol = NULL WHERE instrument_token = 1")
 
 
-def snapshot(portfolio: str, cash: str, time: str, positions: str = '{"1": {"quantity": 5}}') -> str:
+def snapshot(portfolio: str, cash: str, time: str, positions: str = '{"1": {"quantity": 5, "avg_price": 10.5}}') -> str:
     """The statement that stores one."""
     return (
         "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl, "

@@ -100,6 +100,10 @@ def test_a_stored_last_price_of_nothing_or_zero_means_that_none_was_seen(unseen:
     assert portfolio.total_value == Decimal(1300)
 
 
+def test_a_position_of_nothing_needs_no_price() -> None:
+    assert load({"408065": {"quantity": 0, "realized_pnl": 5}}).positions[408065].quantity == 0
+
+
 def test_a_record_without_positions_is_all_cash() -> None:
     assert load({}, realized=Decimal(0), cash=Decimal(1000)) == open_portfolio("paper", "momentum", Decimal(1000))
 
@@ -112,6 +116,10 @@ def test_a_record_without_positions_is_all_cash() -> None:
         ({"infy": {"quantity": 5}}, "position infy: .*'infy'"),
         ({"408065": {"quantity": 1.5}}, "quantity 1.5 is not a whole number"),
         ({"408065": {"quantity": True}}, "True is not an amount"),
+        ({"408065": {"qty": 10, "avg_price": 1400}}, "position 408065: it has no quantity"),
+        ({"408065": {"quantity": None, "avg_price": 1400}}, "position 408065: it has no quantity"),
+        ({"408065": {"quantity": 10}}, "position 408065: it has no average price"),
+        ({"408065": {"quantity": 10, "avg_price": None}}, "position 408065: it has no average price"),
         ({"408065": {"quantity": 5, "avg_price": "dear"}}, "'dear' is not an amount"),
         ({"408065": {"quantity": 5, "avg_price": float("nan")}}, "nan is not an amount"),
         ({"408065": {"quantity": "1E+999999999"}}, "cannot|can be booked exactly"),
