@@ -193,7 +193,7 @@ class Service:
     @contextmanager
     def frozen(self, thread: str) -> Iterator[None]:
         """Freeze one thread of the service until the process ends."""
-        number = self.thread_ids()[thread]
+        number = eventually(lambda: self.thread_ids()[thread], READY_S, 0.5)
         with self.machine.start("python3", "/checkout/tests/systemd/freeze.py", str(number)) as freezer:
             assert freezer.stdout is not None
             try:
