@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
+import structlog
 
 from actors.gateway.embedded import EmbeddedNats
+from actors.runtime.journal import Journal
 from persistence.embedded import EmbeddedPostgres
 from persistence.migration import upgrade
 from persistence.urls import normalise_url
@@ -38,6 +41,20 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """No test logs where another has set the process' log up to go: that stream is closed by now."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if isinstance(factory := structlog.get_config()["logger_factory"], Journal):
+        factory.close()
+    logging.captureWarnings(False)
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,11 @@ from settings import (
 
 @contextmanager
 def logged() -> Iterator[io.StringIO]:
-    """What the process logs, of errors only; the log's configuration is put back."""
-    before, stream = structlog.get_config(), io.StringIO()
+    """What the process logs, of errors only."""
+    stream = io.StringIO()
     with redirect_stderr(stream):
         log.configure("error", "json")
         yield stream
-    structlog.configure(**before)
 
 
 def settings(**given: object) -> Settings:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from actors.runtime import log
 from actors.runtime.child import GiveUp
@@ -17,14 +15,6 @@ from actors.runtime.tree import Status
 from actors.thread_dump import ThreadDump
 from tests.actors.family import TOKEN, park, wait_with_a_token
 from tests.runtime.kit import STEADY, Gate, Grove, Probe, tree, worker
-
-
-@pytest.fixture
-def configured() -> Iterator[None]:
-    """The configuration of the log is put back."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 def dump(grove: Grove) -> ThreadDump:
@@ -104,7 +94,7 @@ def test_it_tells_where_a_supervisor_is_stuck() -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "error"])
-def test_it_is_logged_whatever_the_level(configured: None, level: str) -> None:
+def test_it_is_logged_whatever_the_level(level: str) -> None:
     out, probe = io.StringIO(), Probe()
     with tree(worker(probe, "a"), probe=probe) as grove:
         log.configure(level, "json", out)
@@ -118,7 +108,7 @@ def test_it_is_logged_whatever_the_level(configured: None, level: str) -> None:
     assert end["threads"] == len(stacks)
 
 
-def test_people_get_it_in_lines(configured: None) -> None:
+def test_people_get_it_in_lines() -> None:
     out, probe = io.StringIO(), Probe()
     with tree(worker(probe, "a"), probe=probe) as grove:
         log.configure("info", "console", out)
@@ -129,7 +119,7 @@ def test_people_get_it_in_lines(configured: None) -> None:
     assert any(line.startswith("actors/runtime/actor.py:") and line.endswith(" _serve") for line in lines)
 
 
-def test_what_messages_and_variables_hold_is_never_told(configured: None) -> None:
+def test_what_messages_and_variables_hold_is_never_told() -> None:
     out, probe = io.StringIO(), Probe()
     with tree(worker(probe, "a"), probe=probe) as grove:
         gate = grove.gate()

@@ -59,17 +59,10 @@ def fields(data: bytes) -> dict[str, str]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
     with tempfile.TemporaryDirectory() as directory:
         one = Receiver(Path(directory, "socket"))
         yield one
         one.socket.close()
-    structlog.get_config()["logger_factory"].close()
-    logging.captureWarnings(False)
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def journal(receiver: Receiver, stream: io.StringIO | None = None) -> Any:

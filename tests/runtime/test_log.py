@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,23 +17,9 @@ import structlog
 
 from actors.redaction import MASK
 from actors.runtime import log
-from actors.runtime.journal import Journal
 from actors.runtime.repetition import BURST
 
 SECRET = "s3cr3t-w0rd"
-
-
-@pytest.fixture(autouse=True)
-def _put_back() -> Iterator[None]:
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    yield
-    if isinstance(factory := structlog.get_config()["logger_factory"], Journal):
-        factory.close()
-    logging.captureWarnings(False)
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def logged(form: str, say: Callable[[Any], object], level: str = "info") -> str:
