@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from actors.gateway.embedded import EmbeddedNats
+from actors.health import CHECK_EVERY_S
 from persistence.embedded import EmbeddedPostgres
 from persistence.migration import upgrade
 from tests.console.conftest import Command, Result, command
@@ -82,7 +83,7 @@ def until(asked: Asked, exit_code: int, word: str) -> tuple[Result, dict[str, An
         assert word in shown.out, shown.out
         return shown, document
 
-    found: tuple[Result, dict[str, Any]] = eventually(right)
+    found: tuple[Result, dict[str, Any]] = eventually(right, 4 * CHECK_EVERY_S)
     return found
 
 
@@ -147,7 +148,14 @@ def test_with_nats_away_it_is_degraded_and_says_so(
 def test_a_stream_that_is_gone_is_missed_and_its_cure_helps(
     state_dir: Path, database_url: str, streams_url: str, asked: Asked, command: Command
 ) -> None:
+    def until_pulled(subject: str, message: dict[str, Any], stream: str, consumer: str) -> None:
+        streams.publish(streams_url, subject, [message])
+        eventually(lambda: streams.unsettled(streams_url, stream, consumer) == 0)
+
     with Daemon(state_dir, DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url) as daemon:
+        # whoever begins to pull makes all streams first, which may be just after the daemon is ready
+        until_pulled("paper.signals.validated", streams.signal(), "PAPER_SIGNALS", "trading-paper")
+        until_pulled("auth.sessions.save", streams.session_save("u", "t"), "SESSIONS", "auth")
         streams.delete_stream(streams_url, "SYSTEM_DLQ")
 
         _, document = until(asked, 1, "FAIL  Streams: missing: SYSTEM_DLQ")
