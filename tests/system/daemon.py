@@ -38,7 +38,7 @@ class OperatorConnection(http.client.HTTPConnection):
             os.close(directory)
 
 
-def eventually(what: Callable[[], Any], timeout_s: float = 20.0, every_s: float = 0.02) -> Any:
+def eventually(what: Callable[[], Any], timeout_s: float = 30.0, every_s: float = 0.02) -> Any:
     """Call until the result is true or the deadline passes; the last result or error is the failure's reason."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
