@@ -48,7 +48,10 @@ def forget(settings: Settings, *, unreadable: bool) -> int:
     log.configure("info", settings.log.format)
     for one in ended:
         structlog.get_logger("audit").info("session forgotten", user=one.user_id, reason=REASON, by=caller)
-    screen().print(f"{counted(len(ended), 'session')} forgotten; these users log in again")
+    told = (
+        f"{counted(len(ended), 'session')} forgotten; these users log in again" if ended else "no session is unreadable"
+    )
+    screen().print(told)
     return OK
 
 
