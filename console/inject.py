@@ -20,7 +20,7 @@ from console.inject_screen import LoadBar, Tally, summary
 from console.nats_servers import nats_servers
 from console.operator_socket import OperatorSocket
 from console.output import counted, screen
-from console.subjects import failure_of
+from console.subjects import failure_of, refuse_outbound
 from settings import Settings, program
 
 PATIENCE_S = 2.0
@@ -41,6 +41,7 @@ class Load:
 def run(settings: Settings, subject: str, file: Path | None, load: Load) -> int:
     """Publish the file, or standard input, `count` times; prints acknowledgements and a summary."""
     check_subject(subject)
+    refuse_outbound(subject, settings.brokers)
     waits = _waits(subject, load)
     given = templates(_read(file), str(file or "standard input"))
     total = len(given) * load.count

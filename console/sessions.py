@@ -12,13 +12,13 @@ from typing import Any
 from cryptography.fernet import Fernet
 from rich.markup import escape
 
-from actors.brokers.registry import known_brokers
 from console.encoding import demand_utf8
 from console.envelope import wire_time
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
 from console.output import WIDE, coloured, counted, plain_table, screen, write_json
 from settings import Settings, program
+from settings.brokers import known_brokers
 
 WITHOUT_ADAPTER = ("zerodha",)
 """Brokers whose logins the service keeps, as it knows how long they hold, and whose adapter is not part of it."""

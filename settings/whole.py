@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from settings.brokers import known_brokers, meant_broker
 from settings.credentials import CredentialsSource
 from settings.places import default_runtime_dir, default_state_dir
 from settings.sections import (
@@ -110,5 +111,11 @@ def _enabled(name: str, trading: Mapping[str, BrokerSettings]) -> bool:
 def _no_broker(names: Sequence[str]) -> str:
     if not names:
         return "names no broker; the one that needs no account is paper"
-    cures = " or ".join(f"TRADING__{name.upper()}__ENABLED=true" for name in names)
-    return f"no broker is active, as {', '.join(names)} is not enabled: set {cures}, or ACTIVE_BROKERS=paper"
+    known = known_brokers()
+    usable = [name for name in names if name in known]
+    if not usable:
+        meant = next(filter(None, map(meant_broker, names)), None)
+        cure = f"did you mean {meant}?" if meant else f"name one of {', '.join(known)}, or install its adapter"
+        return f"no broker is active, as no adapter is named {' or '.join(names)}: {cure}"
+    cures = " or ".join(f"TRADING__{name.upper()}__ENABLED=true" for name in usable)
+    return f"no broker is active, as {', '.join(usable)} is not enabled: set {cures}, or ACTIVE_BROKERS=paper"

@@ -161,7 +161,7 @@ def test_in_a_file_that_nobody_named_only_a_misspelt_setting_is_refused(
     }
 
 
-def test_a_broker_that_is_not_enabled_is_named_beside_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_without_an_adapter_is_named_beside_other_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACTIVE_BROKERS", "zzz")
     monkeypatch.setenv("LOG__LEVEL", "loud")
     monkeypatch.setenv("NATS__CREDENTIALS_FILE", "/nowhere/nats.creds")
@@ -171,9 +171,29 @@ def test_a_broker_that_is_not_enabled_is_named_beside_other_problems(monkeypatch
 
     found = "\n".join(refused.value.problems)
     assert len(refused.value.problems) == 3
-    assert "ACTIVE_BROKERS: no broker is active, as zzz is not enabled: set TRADING__ZZZ__ENABLED=true" in found
+    assert "ACTIVE_BROKERS: no broker is active, as no adapter is named zzz: name one of " in found
     assert "NATS__CREDENTIALS_FILE: /nowhere/nats.creds: no such file" in found
     assert "LOG__LEVEL: " in found
+
+
+@pytest.mark.parametrize(
+    ("names", "cure"),
+    [
+        ("papr", "as no adapter is named papr: did you mean paper?"),
+        ("zzz,papre", "as no adapter is named zzz or papre: did you mean paper?"),
+        ("paper,zzz", "as paper is not enabled: set TRADING__PAPER__ENABLED=true, or ACTIVE_BROKERS=paper"),
+    ],
+)
+def test_the_cure_for_no_broker_fits_whether_there_is_an_adapter(
+    monkeypatch: pytest.MonkeyPatch, names: str, cure: str
+) -> None:
+    monkeypatch.setenv("ACTIVE_BROKERS", names)
+    monkeypatch.setenv("TRADING__PAPER__ENABLED", "false")
+
+    with pytest.raises(SettingsError) as refused:
+        load()
+
+    assert refused.value.problems == [f"ACTIVE_BROKERS: no broker is active, {cure}"]
 
 
 @pytest.mark.parametrize("name", ["AUTH__TOKEN_KEYS", "AUTH__TOKEN_KEYS_FILE"])

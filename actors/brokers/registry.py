@@ -7,8 +7,7 @@ from importlib.metadata import entry_points
 from actors.brokers import paper
 from actors.brokers.protocol import BrokerFactory
 from actors.errors import StartRefused
-
-ENTRY_POINT_GROUP = "alpha_panda.brokers"
+from settings.brokers import ENTRY_POINT_GROUP, known_brokers, meant_broker
 
 _BUILT_IN: dict[str, BrokerFactory] = {"paper": paper.create}
 
@@ -41,15 +40,12 @@ def find_broker(name: str) -> BrokerFactory:
     return factory
 
 
-def known_brokers() -> tuple[str, ...]:
-    """The names that `find_broker` knows, sorted."""
-    return tuple(sorted(_BUILT_IN.keys() | {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}))
-
-
 def _built_in(name: str) -> BrokerFactory:
     if name not in _BUILT_IN:
+        meant = meant_broker(name)
+        question = f" (did you mean {meant}?)" if meant else ""
         raise UnknownBroker(
-            f"unknown broker {name!r} (known: {', '.join(known_brokers())}): correct ACTIVE_BROKERS,"
+            f"unknown broker {name!r} (known: {', '.join(known_brokers())}): correct ACTIVE_BROKERS{question},"
             f" or install a package that provides the entry point {name!r} in {ENTRY_POINT_GROUP}"
         )
     return _BUILT_IN[name]

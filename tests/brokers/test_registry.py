@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.brokers.registry import UnknownBroker, find_broker, known_brokers
+from actors.brokers.registry import UnknownBroker, find_broker
 from settings import PaperTradingSettings, Settings
+from settings.brokers import known_brokers
 from tests.trading.samples import NOW, signal
 
 
@@ -41,6 +42,11 @@ def test_the_paper_broker_is_made_from_the_settings(tmp_path: Path) -> None:
 def test_an_unknown_broker_is_refused_with_the_names_that_are_known() -> None:
     with pytest.raises(UnknownBroker, match=r"unknown broker 'robinhood' \(known: .*paper.*\): correct ACTIVE_BROKERS"):
         find_broker("robinhood")
+
+
+def test_a_misspelt_broker_is_told_with_the_one_that_is_meant() -> None:
+    with pytest.raises(UnknownBroker, match=r"correct ACTIVE_BROKERS \(did you mean paper\?\)"):
+        find_broker("papr")
 
 
 def test_a_wrong_broker_name_is_a_configuration_error() -> None:

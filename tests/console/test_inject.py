@@ -180,6 +180,34 @@ def test_a_misspelt_subject_is_told_with_the_one_that_is_meant(command: Command,
     assert "did you mean market.ticks?" in results[1].err
 
 
+@pytest.mark.parametrize("subject", ["paper.orders.filled", "zzz.pnl.snapshots", "market.ticks.dlq"])
+def test_what_only_the_daemon_publishes_is_refused_with_what_can_be_injected(command: Command, subject: str) -> None:
+    result = command("inject", subject, given=b"{}")
+
+    assert result.code == 64
+    assert result.err.startswith(f"alpha-panda: only the daemon publishes on {subject}; what can be injected is: ")
+    assert "market.ticks, " in result.err
+    assert ", paper.signals.validated\n" in result.err
+
+
+def test_a_broker_that_is_known_and_does_not_trade_here_is_to_be_activated(
+    command: Command, monkeypatch: pytest.MonkeyPatch, nats_url: str
+) -> None:
+    streams.empty(nats_url)
+    for name, value in {
+        "NATS__URL": nats_url,
+        "ACTIVE_BROKERS": "acme,paper",
+        "TRADING__ACME__ENABLED": "true",
+        "TRADING__PAPER__ENABLED": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    result = command("inject", SIGNALS, EXAMPLE)
+
+    assert result.code == 64
+    assert "as paper does not trade here: put it into ACTIVE_BROKERS and set TRADING__PAPER__ENABLED=true" in result.err
+
+
 def test_a_stream_that_no_daemon_has_made_yet_is_no_wrong_usage(
     command: Command, monkeypatch: pytest.MonkeyPatch, nats_url: str
 ) -> None:
