@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.database_checks import database_checks
-from actors.diagnosis import Check, CheckFailed, run_check
+from actors.diagnosis import Check, CheckFailed, Health, run_check
 from actors.gateway import embedded as embedded_nats
 from actors.gateway.examination import Examination, examine
 from actors.gateway.injection import InjectionError
 from actors.runtime.clock import SystemClock
+from console.books import read_all
 from console.database import running_url
 from console.failure import MISCONFIGURED, UNAVAILABLE, Failure
 from console.nats_servers import nats_servers
@@ -19,14 +20,17 @@ from console.operator_socket import OperatorSocket
 from console.output import counted
 from persistence import embedded as embedded_postgres
 from persistence.database import Database, open_database
-from persistence.errors import PersistenceError, TokenKeyError
+from persistence.errors import PersistenceError, TokenKeyError, Unavailable
 from persistence.rights import missing_rights, server_version
 from persistence.server_process import EmbeddedServerError
 from persistence.token_cipher import TokenCipher
 from persistence.token_keys import configured_cipher
+from persistence.verification import TOOK_TOO_LONG
 from settings import Settings, how_to_start, program
 
 PATIENCE_S = 2.0
+READING_S = 10.0
+"""For the books."""
 
 
 def database_steps(settings: Settings) -> Iterator[Check]:
@@ -35,6 +39,8 @@ def database_steps(settings: Settings) -> Iterator[Check]:
         url = _database_url(settings)
     except (Failure, OSError, KeyError):
         yield Check("PostgreSQL", lambda: _embedded(embedded_postgres.find_binaries), exit_code=UNAVAILABLE)
+        if _has_data(settings):
+            yield Check("Stored data", _not_looked_at)
         return
     try:
         database = open_database(url, settings.database, "doctor", _cipher(settings))
@@ -51,6 +57,7 @@ def database_steps(settings: Settings) -> Iterator[Check]:
             yield from others
             yield Check("Rights", lambda: _rights(database), exit_code=MISCONFIGURED)
             yield Check("Stored tokens", lambda: _tokens(database), exit_code=MISCONFIGURED)
+            yield Check("Stored books", lambda: _books(database))
     finally:
         database.close()
 
@@ -72,8 +79,8 @@ def nats_steps(settings: Settings) -> Iterator[Check]:
     yield Check("JetStream", lambda: _jetstream(found), exit_code=UNAVAILABLE)
 
 
-def _fail(message: str, cure: str) -> str:
-    raise CheckFailed(message, cure)
+def _fail(message: str, cure: str, status: Health = Health.UNHEALTHY) -> str:
+    raise CheckFailed(message, cure, status)
 
 
 def _database_url(settings: Settings) -> str:
@@ -91,6 +98,19 @@ def _database_url(settings: Settings) -> str:
     if shown is None:
         raise KeyError("url")
     return running_url(settings.state_dir, shown)
+
+
+def _has_data(settings: Settings) -> bool:
+    """Whether there is an embedded database already, also where we may not look."""
+    try:
+        return (settings.state_dir / "postgres" / "data").exists()
+    except PermissionError:
+        return True
+
+
+def _not_looked_at() -> str:
+    cure = f"ask again beside the daemon; `{program()} db verify` starts the database for all but the tokens"
+    return _fail("its tokens and books were not looked at: the embedded database is down", cure, Health.DEGRADED)
 
 
 def _embedded(find: Callable[[], object]) -> str:
@@ -141,6 +161,24 @@ def _tokens(database: Database) -> str:
     except PersistenceError:
         return "not looked at, as the tables cannot be read"
     return f"{counted(len(active), 'active session')}, each with a token that can be read"
+
+
+def _books(database: Database) -> str:
+    """Whether a daemon could open them all: a broker of whose books it cannot open one is parked."""
+    try:
+        found = read_all(database, READING_S)
+    except Unavailable as error:
+        if error.sqlstate != TOOK_TOO_LONG:
+            return "not looked at, as the tables cannot be read"
+        cure = f"`{program()} db verify` takes longer"
+        return _fail(f"not all read within {READING_S:g} s", cure, Health.DEGRADED)
+    except PersistenceError:
+        return "not looked at, as the tables cannot be read"
+    if found.count:
+        more = f", and {found.count - 1:,} more" if found.count > 1 else ""
+        cure = f"correct what `{program()} db verify` names; {', '.join(found.brokers)} is parked until then"
+        _fail(f"{found.problems[0]}{more}", cure)
+    return "all can be opened"
 
 
 def _nats(found: Examination) -> str:

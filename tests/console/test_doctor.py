@@ -154,6 +154,51 @@ def test_a_user_without_rights_is_found(command: Command, monkeypatch: pytest.Mo
     assert "DELETE on broker_leases" in found["Rights"]["message"]
 
 
+def store_books(database_url: str, positions: str) -> None:
+    execute(
+        database_url,
+        "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
+        f" total_unrealized_pnl, total_pnl, cash) VALUES ('paper:s1', 'paper', 's1', '{positions}', 0, 0, 0, 9)",
+    )
+
+
+def test_stored_books_that_cannot_be_opened_are_found(
+    command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE__POSTGRES_URL", database_url)
+    store_books(database_url, '{"7": {}}')
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (1, {"Stored books"})
+    assert found["Stored books"]["message"].startswith("portfolio paper:s1 (row ")
+    assert "`alpha-panda db verify`" in found["Stored books"]["cure"]
+
+
+def test_stored_books_that_can_be_opened_are_well(
+    command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE__POSTGRES_URL", database_url)
+    store_books(database_url, "{}")
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (0, set())
+    assert found["Stored books"]["message"] == "all can be opened"
+
+
+def test_what_an_embedded_database_holds_is_not_called_well_while_it_is_down(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
+
+    code, found = steps(command)
+
+    assert (code, failed(found)) == (1, {"Stored data"})
+    assert "tokens and books were not looked at" in found["Stored data"]["message"]
+
+
 @contextmanager
 def plain_nats(directory: Path) -> Iterator[str]:
     """A NATS server without JetStream."""
