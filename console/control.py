@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from console.failure import FAILED, TRY_AGAIN, DaemonSilent, Failure
+from console.failure import FAILED, TRY_AGAIN, DaemonDown, DaemonSilent, Failure
 from console.operator_socket import TIMEOUT_S, OperatorSocket
 from console.output import counted, screen
 from console.status import lock_holder
@@ -53,16 +53,22 @@ def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> 
 
 
 def stop(settings: Settings, patience_s: float = TIMEOUT_S) -> int:
-    """Stop the daemon and wait until its process is gone; one that does not answer in `patience_s` is named."""
+    """Stop the daemon and wait until its process is gone; one that does not answer in `patience_s` is named.
+
+    One that is starting, and has no socket yet, is waited for.
+    """
     daemon = OperatorSocket(settings.socket_path, patience_s)
     try:
-        pid = int(daemon.get("status")["pid"])
+        pid = _pid(daemon, settings, patience_s)
     except DaemonSilent as error:
         holder = lock_holder(settings.state_dir / "lock")
         if holder is None:
             raise
         ending = f"`kill -9 {holder}` ends it, and what is committed stays"
         raise DaemonSilent(f"process {holder} has not answered for {patience_s:g} s; see its log; {ending}") from error
+    if pid is None:
+        screen().print("it has ended by itself")
+        return 0
     started = time.monotonic()
     with _Watched(pid) as process:
         daemon.post("stop")
@@ -70,6 +76,31 @@ def stop(settings: Settings, patience_s: float = TIMEOUT_S) -> int:
             raise Failure(f"process {pid} still runs after {STOP_S:g} s; see its log, or `kill {pid}`", FAILED)
     screen().print(f"process {pid} is gone after {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _pid(daemon: OperatorSocket, settings: Settings, patience_s: float) -> int | None:
+    """The daemon's process id by its own word; None if it was about to end, and has."""
+    deadline = time.monotonic() + patience_s
+    first: int | None = None
+    while True:
+        try:
+            return int(daemon.get("status")["pid"])
+        except DaemonDown as error:
+            holder = lock_holder(settings.state_dir / "lock")
+            if holder is None and first is None:
+                raise
+            if holder is None:
+                return None
+            if time.monotonic() > deadline:
+                waited = (
+                    f"process {holder} holds {settings.state_dir} and serves no {daemon.path} after {patience_s:g} s"
+                )
+                raise Failure(f"{waited}; check RUNTIME_DIR, or see its log and `kill {holder}`", TRY_AGAIN) from error
+            if first is None:
+                first = holder
+                said = f"process {holder} is starting or stopping; waiting for it, {patience_s:g} s at the most"
+                screen(to_stderr=True).print(said, soft_wrap=True)
+            time.sleep(ASK_EVERY_S)
 
 
 class _Watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from console.control import stop
 from console.failure import Failure
 from console.status import lock_holder
+from persistence.state_directory import StateDirectory
 from settings import load
 from tests.console.conftest import Command, embedded_daemon
 from tests.system.daemon import Daemon, eventually
@@ -64,6 +66,37 @@ def test_a_daemon_that_is_frozen_is_named_with_the_way_to_end_it(
 
         with pytest.raises(Failure, match=f"process {own.running.pid} has not answered .* `kill -9 {own.running.pid}`"):
             stop(load(), patience_s=0.3)
+
+
+def test_a_daemon_that_is_starting_is_waited_for_and_stopped(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
+    own = embedded_daemon(tmp_path / "state").start()
+    try:
+        eventually(lambda: lock_holder(tmp_path / "state" / "lock") == own.running.pid)
+        assert not load().socket_path.exists()
+
+        result = command("stop")
+
+        assert (result.code, own.running.wait(20)) == (0, 0)
+    finally:
+        own.kill()
+    assert result.err.startswith(f"process {own.running.pid} is starting or stopping; waiting for it")
+    assert result.out.startswith(f"process {own.running.pid} is gone after ")
+
+
+def test_who_holds_the_state_directory_without_a_socket_is_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    with (
+        StateDirectory(tmp_path),
+        pytest.raises(Failure, match=f"process {os.getpid()} holds .* after 0.2 s") as caught,
+    ):
+        stop(load(), patience_s=0.2)
+
+    assert caught.value.exit_code == 75
 
 
 def test_a_daemon_is_stopped_and_gone(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

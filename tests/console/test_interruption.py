@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command without a word, however early it comes."""
+"""Ctrl-C ends a command without a word, however early it comes, and SIGTERM the daemon."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 
-# The process interrupts itself when the module is about to be imported: what follows is the installed entry point.
+# The process sends itself a signal when the module is about to be imported: what follows is the installed entry point.
 PROGRAM = """
 import importlib, os, signal, sys
 class Interruption:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
             sys.meta_path.remove(self)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), {number})
 sys.meta_path.insert(0, Interruption())
 module, _, function = {entry!r}.partition(":")
 sys.exit(getattr(importlib.import_module(module), function)())
 """
 
 
-def interrupted_at(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+def interrupted_at(module: str, *words: str, number: int = signal.SIGINT) -> subprocess.CompletedProcess[str]:
     setup = configparser.ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")
     entry = setup["options.entry_points"]["console_scripts"].partition("=")[2].strip()
-    program = PROGRAM.format(module=module, entry=entry)
+    program = PROGRAM.format(module=module, entry=entry, number=int(number))
     command = [sys.executable, "-c", program, *words]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
 
@@ -56,6 +56,18 @@ def test_ctrl_c_during_the_imports_of_a_command_ends_it_quietly(module: str, wor
     done = interrupted_at(module, *words)
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("module", ["console.app", "typer", "pydantic", "supervisor", "nats", "sqlalchemy"])
+def test_a_daemon_that_is_stopped_before_anything_is_started_has_stopped_well(tmp_path: Path, module: str) -> None:
+    done = interrupted_at(module, "run", number=signal.SIGTERM)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "state").exists()
+
+
+def test_another_command_ends_by_the_signal_that_stops_it() -> None:
+    assert interrupted_at("typer", "--version", number=signal.SIGTERM).returncode == -signal.SIGTERM
 
 
 def test_a_caller_that_ignores_ctrl_c_is_obeyed() -> None:
