@@ -8,26 +8,58 @@ import time
 from pathlib import Path
 from typing import Self
 
-from console.failure import FAILED, TRY_AGAIN, DaemonDown, DaemonSilent, Failure
+from console.failure import FAILED, TRY_AGAIN, DaemonDown, DaemonSilent, DaemonUnclear, Failure
 from console.operator_socket import TIMEOUT_S, OperatorSocket
 from console.output import counted, screen
 from console.status import lock_holder
 from settings import Settings, program
 
 STOP_S = 60.0
+UP_S = 5.0
 ASK_EVERY_S = 0.1
 
 
 def restart(settings: Settings, child: str, *, crash: bool) -> int:
-    """Restart a child, also one that is parked; with `crash` make it fail instead, and let its supervisor see to it."""
+    """Restart a child, also one that is parked, and see whether it comes up.
+
+    With `crash` make it fail instead, and let its supervisor see to it.
+    """
     daemon = OperatorSocket(settings.socket_path)
     if crash:
         daemon.post("children", child, "crash")
         screen().print(f"{child} is told to crash; its supervisor restarts it")
     else:
         daemon.post("children", child, "restart")
-        screen().print(f"{child} restarts")
+        screen().print(f"{child} restarts{_outcome(settings, child)}", soft_wrap=True)
     return 0
+
+
+def _outcome(settings: Settings, child: str) -> str:
+    """What became of the restart so far, as the rest of a sentence: nothing when the child is up.
+
+    Raises:
+        Failure: it is parked again.
+    """
+    daemon, deadline = OperatorSocket(settings.socket_path, UP_S), time.monotonic() + UP_S
+    state = "not seen"
+    while time.monotonic() < deadline:
+        try:
+            shown = daemon.get("status")
+        except (DaemonDown, DaemonUnclear):  # the child may be the one that has the socket
+            shown = {"children": (), "brokers": {}}
+        found = next((one for one in shown["children"] if one["name"] == child), None)
+        if found is not None:
+            state = found["state"]
+            of, _, name = child.partition(".")
+            broker = shown["brokers"][name]["state"] if of == "trading" else "none"
+            if state in {"parked", "stopped"}:
+                raise Failure(f"{child} is {state} again: {found['last_error'] or 'see its log'}", FAILED)
+            if state == "running" and broker == "standby":
+                return ", and stands by as another process acts for the broker"
+            if state == "running" and broker not in {"starting", "opening", "stopped"}:
+                return ""
+        time.sleep(ASK_EVERY_S)
+    return f", and is {state} after {UP_S:g} s; see `{program()} status`"
 
 
 def drain(settings: Settings, *, resume: bool, wait: bool, timeout_s: float) -> int:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import execute
+from tests.console.conftest import Command, command
 from tests.system import books, streams
 from tests.system.daemon import Daemon, eventually
+
+__all__ = ["command"]
 
 
 def changed(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -126,8 +129,9 @@ def test_a_bad_message_is_written_down_once_across_restarts(
 
 
 def test_a_broker_with_unreadable_books_is_parked_and_its_signals_wait_in_the_stream(
-    idle_daemon: Daemon, database_url: str, streams_url: str
+    idle_daemon: Daemon, database_url: str, streams_url: str, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("STATE_DIR", str(idle_daemon.state_dir))
     execute(
         database_url,
         "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
@@ -147,9 +151,14 @@ def test_a_broker_with_unreadable_books_is_parked_and_its_signals_wait_in_the_st
     assert {child["name"] for child in status["children"] if child["state"] == "running"} >= {"auth", "gateway"}
     streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
 
+    in_vain = command("restart", "trading.paper")
     execute(database_url, "DELETE FROM portfolio_snapshots")
-    daemon.request("POST", "/children/trading.paper/restart")
+    in_the_end = command("restart", "trading.paper")
 
+    assert in_vain.code == 1
+    assert in_vain.err.startswith(f"alpha-panda: trading.paper is parked again: {refusal}")
+    assert (in_the_end.code, in_the_end.out) == (0, "trading.paper restarts\n")
+    assert daemon.status()["brokers"]["paper"]["state"] == "trading"
     daemon.wait_until("ready")
     eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
     assert daemon.status()["dead_letters"] == status["dead_letters"]
