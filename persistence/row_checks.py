@@ -65,6 +65,7 @@ def _of_table(table: Table) -> Iterator[RowCheck]:
             yield _sequence_behind(column)
     if table is portfolio_snapshots:
         yield _misnamed(table)
+        yield _in_the_way(table)
 
 
 def _keys(table: Table) -> Iterator[tuple[str, ...]]:
@@ -120,6 +121,20 @@ def _misnamed(table: Table) -> RowCheck:
         _counted(f"SELECT FROM {table.name} WHERE NOT ({NAMED})"),
         "of a strategy without a snapshot of that name the newest counts, and the others are left alone: "
         f"SELECT id, {', '.join(names)}, snapshot_time FROM {table.name} WHERE NOT ({NAMED})",
+        is_fault=False,
+    )
+
+
+def _in_the_way(table: Table) -> RowCheck:
+    names = ("portfolio_id", "broker_namespace", "strategy_id")
+    found = f"FROM {table.name} WHERE NOT ({NAMED}) AND portfolio_id ~ '^[a-z0-9]+:'"
+    return RowCheck(
+        table.name,
+        "portfolio_id of another strategy",
+        tuple(f"{table.name}.{name}" for name in names),
+        _counted(f"SELECT {found}"),
+        "the strategy that bears the name cannot save its own, and its signals become dead letters: "
+        f"rename what SELECT id, {', '.join(names)} {found} lists",
         is_fault=False,
     )
 

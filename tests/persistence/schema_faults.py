@@ -224,6 +224,14 @@ NOTES = {
         [("portfolio_snapshots", Kind.ROWS, "portfolio_id not broker:strategy_id", "1 row")],
         Verdict.NOTE,
     ),
+    "a snapshot under the name of another strategy's books": Fault(
+        [SNAPSHOT.format("paper:other", "{}", 3, 1)],
+        [
+            ("portfolio_snapshots", Kind.ROWS, "portfolio_id not broker:strategy_id", "1 row"),
+            ("portfolio_snapshots", Kind.ROWS, "portfolio_id of another strategy", "1 row"),
+        ],
+        Verdict.NOTE,
+    ),
     "instruments of a strategy that are no array": Fault(
         [STRATEGY.format("{}", "null")],
         [

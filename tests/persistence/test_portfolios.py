@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import text
 
 from persistence.database import Database
+from persistence.errors import Poison
 from persistence.records import LeftOut
 from persistence.unit_of_work import UnitOfWork
 from tests.persistence.rows import Portfolio, at
@@ -89,6 +91,18 @@ def test_books_that_were_saved_are_those_that_are_read_next(database: Database) 
         unit.portfolios.upsert([Portfolio("a", Decimal(2), snapshot_time=at(0))])
 
         assert [one.cash for one in unit.portfolios.load("paper")] == [2]
+
+
+@pytest.mark.parametrize("another", [Portfolio("y"), Portfolio("x", broker_namespace="zerodha")])
+def test_the_books_of_another_strategy_are_not_overwritten(database: Database, another: Portfolio) -> None:
+    with database.writer_unit() as unit:
+        store_under(unit, ("paper:x", another))
+        with pytest.raises(Poison, match=r"portfolio paper:x \(row 1 of portfolio_snapshots\) is that of the strategy"):
+            unit.portfolios.upsert([Portfolio("w"), Portfolio("x", Decimal(5))])
+
+        assert [
+            one.cash for one in unit.portfolios.load(another.broker_namespace) if one.portfolio_id == "paper:x"
+        ] == [another.cash]
 
 
 def test_names_of_what_is_left_out_are_few(database: Database) -> None:

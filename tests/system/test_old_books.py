@@ -13,12 +13,12 @@ LAST_BY_TEXT = "zz"
 NEWEST = "book-1"
 
 
-def store(url: str, name: str, cash: int, time: str) -> None:
+def store(url: str, name: str, cash: int, time: str, strategy: str = "s1") -> None:
     execute(
         url,
         "INSERT INTO portfolio_snapshots (portfolio_id, broker_namespace, strategy_id, positions, total_realized_pnl,"
-        f" total_unrealized_pnl, total_pnl, cash, snapshot_time) VALUES ('{name}', 'paper', 's1', '{{}}', 0, 0, 0,"
-        f" {cash}, '{time}')",
+        f" total_unrealized_pnl, total_pnl, cash, snapshot_time) VALUES ('{name}', 'paper', '{strategy}', '{{}}', 0, 0,"
+        f" 0, {cash}, '{time}')",
     )
 
 
@@ -53,3 +53,21 @@ def test_the_newest_is_opened_with_a_warning_and_never_again_once_ours_is_stored
         database_url, "SELECT positions::text FROM portfolio_snapshots WHERE portfolio_id = 'paper:s1'"
     )
     assert [held["quantity"] for held in json.loads(positions).values()] == [2]
+
+
+def test_a_strategy_whose_name_the_books_of_another_bear_leaves_them_alone_and_says_which(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    store(database_url, "paper:s1", 7_000, "2025-01-01", strategy="other")
+    signals = [streams.signal(quantity=1), streams.signal(strategy="s2", quantity=1)]
+    streams.publish(streams_url, "paper.signals.validated", signals)
+
+    eventually(lambda: streams.count(streams_url, "PAPER_DLQ") == 1 and "paper:s2" in cash_of(database_url))
+
+    assert cash_of(database_url)["paper:s1"] == 7_000
+    ((reason,),) = execute(database_url, "SELECT reason FROM dead_letters")
+    assert str(reason).startswith("portfolio paper:s1 (row ")
+    assert "is that of the strategy 'other' at 'paper': give the row another portfolio_id" in str(reason)
+    execute(database_url, "UPDATE portfolio_snapshots SET portfolio_id = 'other' WHERE strategy_id = 'other'")
+    streams.publish(streams_url, "paper.signals.validated", [streams.signal(quantity=1)])
+    eventually(lambda: "paper:s1" in cash_of(database_url))
