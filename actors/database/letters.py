@@ -15,6 +15,7 @@ from persistence.errors import Conflict, Poison, Unavailable
 from persistence.records import DeadLetterRecord
 from persistence.unit_of_work import UnitOfWork
 from settings import program
+from settings.brokers import known_brokers
 
 MIN_PREFIX = 4
 
@@ -150,7 +151,12 @@ def id_range(prefix: str) -> tuple[str, str]:
 def _why_not(subject: str) -> str:
     if subject == "market.ticks":
         return "a tick is a price of the past and would be taken for the newest; inject a new one"
-    return f"no stream of this daemon takes {subject}; see ACTIVE_BROKERS"
+    broker, known = subject.partition(".")[0], known_brokers()
+    install = "install it and name it in ACTIVE_BROKERS, or purge what it left"
+    cure = f"no adapter is named {broker}, only {', '.join(known)}; {install}"
+    if broker in known:
+        cure = f"put {broker} into ACTIVE_BROKERS and set TRADING__{broker.upper()}__ENABLED=true"
+    return f"no stream of this daemon takes {subject}: {cure}"
 
 
 def _wire(moment: datetime | None) -> str | None:

@@ -50,6 +50,16 @@ def refused(daemon: Daemon, database_url: str, streams_url: str) -> dict[str, An
     return signal
 
 
+def test_a_letter_of_a_broker_without_an_adapter_is_not_said_to_need_a_setting(
+    daemon: Daemon, database_url: str, refused: dict[str, Any]
+) -> None:
+    execute(database_url, "UPDATE dead_letters SET subject = 'papr.signals.validated'")
+
+    error = replay(daemon, the_letter(daemon))["error"]
+
+    assert "no stream of this daemon takes papr.signals.validated: no adapter is named papr, only " in error
+
+
 def test_a_replay_trades_once_when_the_cause_is_mended_however_often_it_is_repeated(
     daemon: Daemon, database_url: str, streams_url: str, refused: dict[str, Any]
 ) -> None:
