@@ -16,7 +16,7 @@ from persistence.adoption.registry import fill_and_forbid_null, link, set_orphan
 from persistence.adoption.replacement import begin, build_indexes, prepare
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import REVISION, Shape
-from persistence.adoption.shapes import SHAPES
+from persistence.adoption.shapes import L0_REVISION, SHAPES
 from persistence.adoption.survey import refuse
 from persistence.errors import Unavailable
 from persistence.migration import heads, upgrade
@@ -112,9 +112,13 @@ class Walk:
     def begin(self) -> None:
         """Remember what it is: that cannot be told any more once a part is done."""
         begin(self._connection)
-        self._connection.run(
-            f"INSERT INTO {STATE} (step, key) VALUES ('kind', %s) ON CONFLICT DO NOTHING", (self._plan.kind.name,)
-        )
+        with self._connection.transaction():
+            self._connection.run(
+                f"INSERT INTO {STATE} (step, key) VALUES ('kind', %s) ON CONFLICT DO NOTHING", (self._plan.kind.name,)
+            )
+            if self._catalogue.revision == L0_REVISION:
+                # It would let an upgrade migrate the tables beneath their copies.
+                self._run("DELETE FROM alembic_version")
 
     def _prepare(self, step: Step) -> None:
         prepare(self._connection, self._shadow(step))

@@ -9,7 +9,14 @@ from urllib.parse import quote
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Column, Index, Shape
-from persistence.adoption.shapes import ALPHA_PANDAS_REVISION, FOREIGN_KEY, LATER_INDEXES, REWRITABLE, SHAPES
+from persistence.adoption.shapes import (
+    ALPHA_PANDAS_REVISION,
+    FOREIGN_KEY,
+    L0_REVISION,
+    LATER_INDEXES,
+    REWRITABLE,
+    SHAPES,
+)
 from settings import program
 
 OLDEST_SERVER = 140_000
@@ -33,9 +40,9 @@ def kind_of(catalogue: Catalogue) -> Kind:
         return Kind[catalogue.begun_as]
     if catalogue.revision == ALPHA_PANDAS_REVISION:
         return Kind.L2
-    if catalogue.revision:
+    if catalogue.revision not in {"", L0_REVISION}:
         return Kind.OURS
-    if not catalogue.tables:
+    if not (catalogue.tables or catalogue.revision):
         return Kind.EMPTY
     return Kind.L1 if all(_fixed(catalogue, shape) for shape in SHAPES) else Kind.L0
 

@@ -80,12 +80,14 @@ _AFTER = """
     CREATE INDEX idx_registry_symbol ON instrument_registry (tradingsymbol);
     CREATE INDEX idx_registry_added ON instrument_registry (added_at);
 """
-_REVISION = """
-    CREATE TABLE alembic_version (
-        version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-    INSERT INTO alembic_version VALUES ('cc6a84f0b6f1');
+_COMPOSITION = """
     ALTER TABLE strategy_configurations ADD COLUMN use_composition BOOLEAN DEFAULT true NOT NULL;
     CREATE INDEX idx_strategy_configurations_composition ON strategy_configurations (use_composition);
+"""
+_STAMP = """
+    CREATE TABLE alembic_version (
+        version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
+    INSERT INTO alembic_version VALUES ('{stamp}');
 """
 _LINK = ", FOREIGN KEY(instrument_token) REFERENCES instruments (instrument_token) ON DELETE CASCADE"
 
@@ -101,7 +103,7 @@ class OldDatabase:
     live: str = "zerodha_trading_enabled"
     token: str = "SERIAL"
     null: str = "NOT NULL"
-    revision: bool = False
+    stamp: str = ""
 
     @property
     def statements(self) -> str:
@@ -115,7 +117,9 @@ class OldDatabase:
             "token": self.token,
             "null": self.null,
         }
-        return _BEFORE.format(**words) + (_AFTER if self.fixed else "") + (_REVISION if self.revision else "")
+        stamp = _STAMP.format(stamp=self.stamp) if self.stamp else ""
+        composition = _COMPOSITION if self.stamp == "cc6a84f0b6f1" else ""
+        return _BEFORE.format(**words) + (_AFTER if self.fixed else "") + stamp + composition
 
     def make(self, url: str) -> None:
         """Make it in an empty database."""
@@ -125,7 +129,9 @@ class OldDatabase:
 
 L0 = OldDatabase("L0", "L0", fixed=False)
 L0_OLDEST = OldDatabase("L0 oldest", "L0", fixed=False, live="live_trading_enabled", token="INTEGER", null="")
+L0_STAMPED = OldDatabase("L0 at 0001", "L0", fixed=False, stamp="0001")
+"""What the way back leaves."""
 L1 = OldDatabase("L1 older", "L1", fixed=True)
 L1_NEWER = OldDatabase("L1 newer", "L1", fixed=True, composition="use_composition BOOLEAN NOT NULL,")
-L2 = OldDatabase("L2", "L2", fixed=True, revision=True)
+L2 = OldDatabase("L2", "L2", fixed=True, stamp="cc6a84f0b6f1")
 OLD_DATABASES = (L0, L0_OLDEST, L1, L1_NEWER, L2)

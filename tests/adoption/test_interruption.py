@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from persistence.adoption.adoption import Progress, adopt
+from persistence.adoption.kinds import Kind
 from persistence.adoption.plan import Action, Step
 from persistence.adoption.survey import Foreign, survey
 from persistence.adoption.undo import Undone, undo
-from persistence.errors import PersistenceError, Unavailable
+from persistence.errors import NotMigrated, PersistenceError, Unavailable
+from persistence.migration import upgrade
 from settings import DatabaseSettings
 from tests.adoption.accounts import Books, books_of, faults
 from tests.adoption.adopter import moment
 from tests.adoption.dirt import fill
 from tests.adoption.dumps import schema_of
-from tests.adoption.old_databases import L0, L1
+from tests.adoption.old_databases import L0, L0_STAMPED, L1
 from tests.persistence.databases import connected, name_of
 
 ROOT = Path(__file__).parents[2]
@@ -215,6 +217,49 @@ def test_an_unfinished_one_is_shown_as_what_it_was_at_first(empty_url: str) -> N
     assert (whole.unfinished, found.unfinished) == (False, True)
     assert found.plan.kind is whole.plan.kind
     assert set(found.plan.steps) < set(whole.plan.steps)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        Step(Action.PREPARE, "strategy_configurations"),
+        Step(Action.COPY, "trading_events"),
+        Step(Action.STAMP),
+        Step(Action.UPGRADE),
+    ],
+    ids=lambda step: step.action.name.lower(),
+)
+def test_one_at_0001_goes_on_from_anywhere_and_is_not_upgraded_beneath_its_copies(
+    empty_url: str, head_schema: str, moment: Step
+) -> None:
+    L0_STAMPED.make(empty_url)
+    fill(empty_url, L0_STAMPED)
+    before = books_of(empty_url)
+    stopped_at(empty_url, moment)
+
+    if moment.action is Action.UPGRADE:
+        upgrade(empty_url)
+    else:
+        with pytest.raises(NotMigrated, match="db adopt"):
+            upgrade(empty_url)
+    adopt(empty_url, SETTINGS, lambda _: None)
+
+    assert faults(before, books_of(empty_url)) == []
+    assert schema_of(empty_url) == head_schema
+
+
+def test_one_at_0001_that_is_undone_is_adopted_as_before(empty_url: str, head_schema: str) -> None:
+    L0_STAMPED.make(empty_url)
+    fill(empty_url, L0_STAMPED)
+    before = books_of(empty_url)
+    stopped_at(empty_url, Step(Action.SWAP, "strategy_configurations"))
+
+    assert undo(empty_url, SETTINGS).dropped == ("strategy_configurations",)
+
+    assert survey(empty_url, SETTINGS).plan.kind is Kind.L0
+    adopt(empty_url, SETTINGS, lambda _: None)
+    assert faults(before, books_of(empty_url)) == []
+    assert schema_of(empty_url) == head_schema
 
 
 def test_undo_leaves_all_but_indexes_as_it_was_before_any_table_was_replaced(empty_url: str) -> None:

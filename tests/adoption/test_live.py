@@ -19,7 +19,7 @@ from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.adoption.dirt import fill
 from tests.adoption.dumps import schema_of
-from tests.adoption.old_databases import L0, L1_NEWER, L2, OldDatabase
+from tests.adoption.old_databases import L0, L0_STAMPED, L1_NEWER, L2, OldDatabase
 from tests.adoption.writers import Writer
 from tests.persistence.databases import connected, name_of
 
@@ -51,7 +51,7 @@ def found(url: str, table: str) -> list[tuple[Any, ...]]:
         return sorted(tuple(row) for row in connection.exec_driver_sql(" UNION ALL ".join(queries)))
 
 
-@pytest.mark.parametrize("old", [L0, L1_NEWER, L2], ids=lambda old: old.name)
+@pytest.mark.parametrize("old", [L0, L0_STAMPED, L1_NEWER, L2], ids=lambda old: old.name)
 def test_no_row_is_lost_and_nobody_waits_for_long(empty_url: str, old: OldDatabase, head_schema: str) -> None:
     old.make(empty_url)
     fill(empty_url, old)

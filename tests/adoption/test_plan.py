@@ -94,6 +94,7 @@ def test_where_all_is_right_it_is_only_noted() -> None:
         (replace(FIXED, tables=(), relations=frozenset()), Kind.EMPTY),
         (replace(FIXED, revision="cc6a84f0b6f1"), Kind.L2),
         (replace(FIXED, revision="0004"), Kind.OURS),
+        (replace(with_column("trading_events", "event_data", kind="json"), revision="0001"), Kind.L0),
         (replace(FIXED, begun_as="L0"), Kind.L0),
         (with_column("trading_events", "event_data", kind="json"), Kind.L0),
         (with_column("strategy_configurations", "parameters", kind="json"), Kind.L1),
@@ -108,6 +109,19 @@ def test_a_kind_is_told_by_what_is_fixed(catalogue: Catalogue, kind: Kind) -> No
 def test_ours_is_upgraded_unless_it_is_at_head() -> None:
     assert plan_for(replace(FIXED, revision="0004"), "0006").steps == (Step(Action.UPGRADE),)
     assert plan_for(replace(FIXED, revision="0006"), "0006").steps == ()
+
+
+def test_a_stamp_without_tables_is_not_taken_for_an_empty_database() -> None:
+    assert "the table users is missing" in differences(
+        replace(FIXED, revision="0001", tables=(), relations=frozenset())
+    )
+
+
+@pytest.mark.parametrize("revision", ["", "0001"])
+def test_the_revision_that_has_the_form_of_l0_changes_no_plan(revision: str) -> None:
+    old = with_column("trading_events", "event_data", kind="json")
+
+    assert plan_for(replace(old, revision=revision), "0006").steps == plan_for(old, "0006").steps
 
 
 @pytest.mark.parametrize(
