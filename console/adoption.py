@@ -18,12 +18,14 @@ from rich.table import Table
 from console.books import problem_of, read_all
 from console.database import database_url, failures
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
-from console.output import duration, screen
+from console.output import duration, printable, screen
 from persistence.adoption.adoption import Progress as Report
 from persistence.adoption.adoption import adopt as take_over
 from persistence.adoption.adoption import side_tables
 from persistence.adoption.connection import Patience
+from persistence.adoption.foresight import BegunAnew
 from persistence.adoption.kinds import Kind
+from persistence.adoption.pending import Pending
 from persistence.adoption.plan import Action, Plan, Step, Waits
 from persistence.adoption.survey import Count, Foreign, Survey, survey
 from persistence.adoption.undo import undo as give_back
@@ -153,15 +155,23 @@ def _print_plan(found: Survey, url: str, patience: Patience) -> None:
         console.print()
         console.print(f"{table}, {_rows(found.counts.get(table))}" if table else "at the end")
         rows = [(step.name, step.action.lock, _waits(step, patience)) for step in steps]
+        rows = [_revision(one, patience) for one in found.pending] or rows
         if console.is_terminal:
             console.print(Padding(_table(rows), (0, 0, 0, 2), expand=False))
         else:
             _print_lines(rows)
-    console.print(
-        f"\nA lock is waited for up to {duration(patience.insistent_lock_s)} at a time, and then held up to "
-        f"{duration(patience.hold_s)}; who is said to wait, waits for both at the most. A table in use is tried "
-        f"again for {duration(patience.total_s)}."
-    )
+    lock = duration(patience.insistent_lock_s)
+    if found.pending:
+        console.print(
+            f"\nA revision waits up to {lock} for the lock of each of its tables, and holds them until its work is "
+            "done, which is estimated from their rows; who is said to wait, waits for all of that at the most."
+        )
+    else:
+        console.print(
+            f"\nA lock is waited for up to {lock} at a time, and then held up to {duration(patience.hold_s)}; who is "
+            "said to wait, waits for both at the most. A table in use is tried again for "
+            f"{duration(patience.total_s)}."
+        )
     if found.copied_bytes:
         megabytes = found.copied_bytes / 1e6
         about = duration(max(1.0, megabytes / COPIED_MB_PER_S))
@@ -177,6 +187,7 @@ def _print_rows(found: Survey) -> None:
         console.print(f"{name}: {count} rows {words} are set aside")
     for name, count in found.unfit.items():
         console.print(f"{name}: {count} rows whose money is NaN or infinite are set aside")
+    _print_begun_anew(found.begun_anew)
     for name, count in found.forgotten.items():
         console.print(f"{name}: {count} values that are NaN or the JSON null become NULL")
     for change in found.changes:
@@ -188,6 +199,23 @@ def _print_rows(found: Survey) -> None:
             soft_wrap=True,
         )
     _print_unreadable(found.unreadable)
+
+
+def _print_begun_anew(found: BegunAnew) -> None:
+    if not found.count:
+        return
+    console = screen()
+    those = f"{found.count:,} strategies have" if found.count > 1 else "1 strategy has"
+    console.print(
+        f"portfolio_snapshots: {those} no others, and the daemon begins anew there, with the starting cash and without "
+        "positions; correct the money before, if it is not to:",
+        soft_wrap=True,
+    )
+    for broker, strategy, portfolio in found.named:
+        line = f"  portfolio {portfolio} of the strategy {strategy} at {broker}"
+        console.print(escape(printable(line)), soft_wrap=True)
+    if found.count > len(found.named):
+        console.print(f"  and {found.count - len(found.named):,} more")
 
 
 def _print_unreadable(books: Unreadable) -> None:
@@ -233,6 +261,14 @@ def _waits(step: Step, patience: Patience) -> str:
     if step.action.waits is Waits.NOBODY:
         return "nobody waits"
     return f"{step.action.waits.value} {duration(patience.longest_s)}"
+
+
+def _revision(one: Pending, patience: Patience) -> tuple[str, str, str]:
+    if not one.holds:
+        return f"upgrade to {one.revision}", "none", "nobody waits"
+    first = one.holds[0]
+    waits = f"{first.waits.value} {'' if one.copied else 'about '}{duration(one.longest_s(patience))}"
+    return f"upgrade to {one.revision}: {', '.join(hold.table for hold in one.holds)}", first.lock, waits
 
 
 def _confirm(*, yes: bool) -> None:

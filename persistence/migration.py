@@ -72,6 +72,12 @@ def heads() -> str:
     return head
 
 
+def ahead_of(revision: str) -> tuple[str, ...]:
+    """The revisions that lead from there to head, in order."""
+    scripts = ScriptDirectory.from_config(configuration())
+    return tuple(script.revision for script in scripts.iterate_revisions("head", revision))[::-1]
+
+
 def current(engine: Engine) -> str | None:
     """The revision that the database is at, None where it has none."""
     with translated(), engine.connect() as connection:

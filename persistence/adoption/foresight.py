@@ -19,6 +19,7 @@ from persistence.records import PortfolioRecord
 
 KEYS_CAN_BE_ASKED = 160_000
 """The first version of the server that tells whether JSON names a key twice."""
+NAMED_AT_MOST = 20
 _PORTION = 1_000
 # A number that `numeric` cannot hold has an exponent of four digits, or more than so many characters.
 _SUSPICIOUS = (
@@ -34,6 +35,15 @@ class Change:
     count: int
     words: str
     """What becomes of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAnew:
+    """Strategies of which no snapshot stays, so that their books begin anew; some are named, by broker and strategy."""
+
+    count: int = 0
+    named: tuple[tuple[str, str, str], ...] = ()
+    """The broker, the strategy, and the `portfolio_id` of the newest of its snapshots."""
 
 
 def changes(connection: Connection, catalogue: Catalogue) -> tuple[Change, ...]:
@@ -56,6 +66,19 @@ def misnamed(connection: Connection, catalogue: Catalogue) -> int:
     staying = _staying(PORTFOLIO_SNAPSHOTS, table, catalogue)
     count: int = connection.value(f"SELECT count(*) FROM {staying} AS t WHERE NOT ({NAMED})")
     return count
+
+
+def begun_anew(connection: Connection) -> BegunAnew:
+    """The strategies that have snapshots, all of which are unfit."""
+    shape = PORTFOLIO_SNAPSHOTS
+    rows = connection.rows(
+        "SELECT broker_namespace, strategy_id, portfolio_id, count(*) OVER () FROM (SELECT DISTINCT ON "
+        f"(broker_namespace, strategy_id) * FROM {shape.table} AS t WHERE {shape.unfit} "
+        f"ORDER BY broker_namespace, strategy_id, {shape.best_first}) AS gone WHERE NOT EXISTS "
+        f"(SELECT FROM {shape.table} AS t WHERE {shape.fit} AND t.broker_namespace = gone.broker_namespace "
+        f"AND t.strategy_id = gone.strategy_id) ORDER BY broker_namespace, strategy_id LIMIT {NAMED_AT_MOST}"
+    )
+    return BegunAnew(rows[0][-1], tuple(row[:-1] for row in rows)) if rows else BegunAnew()
 
 
 def expected_books(connection: Connection, catalogue: Catalogue) -> Iterator[PortfolioRecord]:

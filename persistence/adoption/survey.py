@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from persistence.adoption.catalogue import Catalogue, read_catalogue
 from persistence.adoption.cleaning import holding_nothing
 from persistence.adoption.connection import Connection, Patience, connected
-from persistence.adoption.foresight import Change, changes, expected_books, misnamed
+from persistence.adoption.foresight import BegunAnew, Change, begun_anew, changes, expected_books, misnamed
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
+from persistence.adoption.pending import Pending, pending
 from persistence.adoption.plan import Action, Plan, plan_for
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 from persistence.books import ProblemOf, Unreadable, unreadable
 from persistence.errors import NotMigrated
-from persistence.migration import heads, refuse_unknown
+from persistence.migration import ahead_of, heads, refuse_unknown
 from settings import DatabaseSettings
 
 COUNTED_TO = 1_000_000
@@ -36,9 +37,13 @@ class Survey:
 
     plan: Plan
     counts: dict[str, Count]
+    pending: tuple[Pending, ...]
+    """The revisions that are ahead, where it is this program's already."""
     losses: dict[str, int]
     unfit: dict[str, int]
     """Rows by table whose money is NaN or infinite, which would be set aside."""
+    begun_anew: BegunAnew
+    """Strategies that lose all their snapshots with those rows."""
     forgotten: dict[str, int]
     """Values by table and column that stand for NULL, and would become it."""
     changes: tuple[Change, ...]
@@ -78,16 +83,20 @@ def survey(url: str, settings: DatabaseSettings, problem_of: ProblemOf = lambda 
         refuse(catalogue)
         plan = plan_for(catalogue, heads())
         foreseen = plan.kind not in {Kind.EMPTY, Kind.OURS}
+        counts = {table.name: _count(connection, table.name, table.about_rows) for table in catalogue.tables}
+        found = _pending(plan, catalogue, counts)
         return Survey(
             plan,
-            {table.name: _count(connection, table.name, table.about_rows) for table in catalogue.tables},
+            counts,
+            found,
             _losses(connection) if foreseen else {},
             _unfit(connection) if foreseen else {},
+            begun_anew(connection) if foreseen else BegunAnew(),
             _forgotten(connection) if foreseen else {},
             changes(connection, catalogue) if foreseen else (),
             misnamed(connection, catalogue) if foreseen else 0,
             unreadable(expected_books(connection, catalogue) if foreseen else (), problem_of),
-            _copied_bytes(connection, plan),
+            _copied_bytes(connection, plan, found),
             bool(catalogue.begun_as),
         )
 
@@ -133,8 +142,16 @@ def _losses(connection: Connection) -> dict[str, int]:
     return _positive({**duplicates, FOREIGN_KEY.table: orphans})
 
 
-def _copied_bytes(connection: Connection, plan: Plan) -> int:
+def _pending(plan: Plan, catalogue: Catalogue, counts: dict[str, Count]) -> tuple[Pending, ...]:
+    if plan.kind is not Kind.OURS:
+        return ()
+    rows = {table: count.rows for table, count in counts.items()}
+    return pending(ahead_of(plan.revision), catalogue.relations, rows)
+
+
+def _copied_bytes(connection: Connection, plan: Plan, found: tuple[Pending, ...]) -> int:
     copied = [step.table for step in plan.steps if step.action is Action.COPY]
+    copied += [table for one in found for table in one.copied]
     return sum(connection.value("SELECT pg_table_size(%s::regclass)", (table,)) for table in copied)
 
 

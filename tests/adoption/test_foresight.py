@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from persistence.adoption.adoption import adopt
 from persistence.adoption.survey import survey
 from persistence.book_reading import read_books
 from persistence.records import PortfolioRecord
@@ -95,6 +96,35 @@ def test_snapshots_of_another_name_are_counted(empty_url: str, name: str) -> Non
             connection.exec_driver_sql(snapshot(name, "1", time))
 
     assert survey(empty_url, SETTINGS).misnamed == (name == "momentum")
+
+
+def test_strategies_that_lose_every_snapshot_are_named_with_the_newest(empty_url: str) -> None:
+    def store(broker: str, strategy: str, cash: str, time: str = "2025-01-01") -> str:
+        statement = snapshot(f"{strategy} {time}", cash, time)
+        return statement.replace("'paper'", f"'{broker}'").replace("'momentum'", f"'{strategy}'")
+
+    L0.make(empty_url)
+    with connected(empty_url) as connection:
+        for statement in (
+            store("paper", "only", "'NaN'"),
+            store("paper", "twice", "'NaN'"),
+            store("paper", "twice", "'-Infinity'", "2025-01-02"),
+            store("paper", "older stays", "1"),
+            store("paper", "older stays", "'NaN'", "2025-01-02"),
+            store("zerodha", "older stays", "'Infinity'"),
+        ):
+            connection.exec_driver_sql(statement)
+
+    told = survey(empty_url, SETTINGS).begun_anew
+
+    assert told.count == 3
+    assert told.named == (
+        ("paper", "only", "only 2025-01-01"),
+        ("paper", "twice", "twice 2025-01-02"),
+        ("zerodha", "older stays", "older stays 2025-01-01"),
+    )
+    adopt(empty_url, SETTINGS, lambda _: None)
+    assert [(one.broker_namespace, one.strategy_id) for one in found(empty_url)] == [("paper", "older stays")]
 
 
 def test_of_books_that_cannot_be_opened_a_few_are_named_and_all_counted(empty_url: str) -> None:

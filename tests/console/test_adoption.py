@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command as migrate
 
-from persistence.migration import heads
+from persistence.migration import configuration, heads
 from persistence.urls import normalise_url
 from tests.adoption.dirt import fill, snapshot
 from tests.adoption.dumps import schema_of
@@ -156,6 +157,43 @@ def test_books_that_the_daemon_cannot_open_are_named_by_plan_and_end_and_proof_u
         corrected = command("db", "verify")
         assert corrected.code == 0
         assert "note portfolio_snapshots: rows portfolio_id not broker:strategy_id 4 rows" in corrected.out
+
+
+@pytest.mark.parametrize("strategies", [1, 22])
+def test_strategies_that_begin_anew_are_named_but_not_more_than_twenty(
+    command: Command, old_url: str, strategies: int
+) -> None:
+    with connected(old_url) as connection:
+        for number in range(strategies):
+            statement = snapshot(f"paper:lost{number:02}", "'NaN'", "2025-01-01")
+            connection.exec_driver_sql(statement.replace("'momentum'", f"'lost{number:02}'"))
+
+    result = command("db", "adopt", "--dry-run")
+
+    those = "1 strategy has" if strategies == 1 else f"{strategies} strategies have"
+    assert f"portfolio_snapshots: {those} no others, and the daemon begins anew there, with the starting" in result.out
+    assert result.out.count("  portfolio paper:lost") == min(strategies, 20)
+    assert "  portfolio paper:lost00 of the strategy lost00 at paper\n" in result.out
+    assert ("  and 2 more\n" in result.out) == (strategies > 20)
+
+
+def test_an_upgrade_is_planned_by_revision_with_what_each_locks(
+    command: Command, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_database(postgres_url) as url:
+        migrate.upgrade(configuration(url), "0005")
+        monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
+
+        planned, done = command("db", "adopt", "--dry-run"), command("db", "adopt", "--yes")
+
+    assert (planned.code, done.code) == (0, 0)
+    lines = [line.split("  ") for line in planned.out.splitlines() if line.startswith("  upgrade to")]
+    assert [[cell.strip() for cell in line if cell] for line in lines] == [
+        ["upgrade to 0006: trading_sessions", "ACCESS EXCLUSIVE", "all about 1.2s"],
+        ["upgrade to 0007: instruments", "SHARE", "writers about 1.2s"],
+        ["upgrade to 0008: trading_events", "ACCESS EXCLUSIVE", "all about 1.2s"],
+    ]
+    assert "A revision waits up to 1.2s for the lock of each of its tables" in planned.out
 
 
 def test_a_proof_after_an_adoption_finds_no_fault_in_what_that_keeps_on_purpose(command: Command, old_url: str) -> None:
