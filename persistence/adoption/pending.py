@@ -33,7 +33,7 @@ HOLDS: Mapping[str, tuple[Hold, ...]] = {
         Hold("trading_sessions"),
         Hold("users"),
     ),
-    "0006": (Hold("trading_sessions", rows_per_s=1_000_000),),
+    "0006": (Hold("trading_sessions", rows_per_s=700_000),),
     "0007": (Hold("instruments", "SHARE", Waits.WRITERS, rows_per_s=150_000),),
     "0008": (Hold("trading_events", rows_per_s=140_000, copied_beyond=100_000),),
 }
