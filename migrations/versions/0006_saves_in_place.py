@@ -2,8 +2,8 @@
 
 Reason: with a btree on `updated_at` each save wrote into all five indexes of `trading_sessions`; a BRIN does not stand
 in the way of a heap-only update (PostgreSQL 16), which writes into none, and spares a third of what a save costs.
-Lock: ACCESS EXCLUSIVE on `trading_sessions`, to drop the old index, and on while the BRIN is built, which is quick, as
-there is one row for each user.
+Lock: ACCESS EXCLUSIVE on `trading_sessions`, from when the old index is dropped until the BRIN is built, which is
+quick, as there is one row for each user.
 Way back: `downgrade` builds the btree again and lets pages be filled.
 """
 
