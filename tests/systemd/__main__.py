@@ -1,29 +1,32 @@
-"""The service proven on a real systemd: `./panda test --systemd [--install] [PYTEST ARGUMENTS]`, as root.
+"""The service on a real systemd: `./panda test --systemd [--install] [--release NAME] [PYTEST ARGUMENTS]`, as root.
 
 Debian is booted in a container, and the wheel of this checkout installed on it as `docs/operating.md` says. The first
-run makes the image and the wheels, which are kept in `$XDG_CACHE_HOME`, else in `/var/cache/alpha-panda-systemd`;
-later ones need no network. `--install` installs what this machine lacks. The exit code is pytest's, or 69 when there
-can be no container here, with the cure.
+run of a release makes its image and wheels, which are kept in `$XDG_CACHE_HOME`, else in
+`/var/cache/alpha-panda-systemd`; later ones need no network. `--install` installs what this machine lacks. The exit
+code is pytest's, or 69 when there can be no container here, with the cure.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.systemd.image import NoMachine, prepare, say
+from tests.systemd.image import RELEASES, NoMachine, prepare, say
 
 UNAVAILABLE = 69
 
 
 def main(arguments: list[str]) -> int:
     """Run the proofs and return the exit code."""
-    install = "--install" in arguments
-    rest = [argument for argument in arguments if argument != "--install"]
+    parser = argparse.ArgumentParser(prog="./panda test --systemd", allow_abbrev=False, add_help=False)
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--release", choices=RELEASES, default=RELEASES[0])
+    options, rest = parser.parse_known_args(arguments)
     try:
-        image = prepare(install=install)
+        image = prepare(options.release, install=options.install)
     except NoMachine as reason:
         sys.stderr.write(f"panda test --systemd: {reason}\n")
         return UNAVAILABLE
@@ -39,6 +42,7 @@ def main(arguments: list[str]) -> int:
         "faulthandler_timeout=400",
         "-p",
         "no:cacheprovider",
+        f"--release={options.release}",
     ]
     paths = [] if any("proof_" in argument for argument in rest) else [str(Path(__file__).parent)]
     return int(pytest.main([*proofs, *rest, *paths]))

@@ -6,22 +6,32 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.systemd.image import prepare
+from tests.systemd.image import RELEASES, Image, prepare
 from tests.systemd.machine import Machine
 from tests.systemd.service import Service
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--release", choices=RELEASES, default=RELEASES[0], help="the Debian that is booted")
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest) -> Image:
+    """The Debian that was asked for."""
+    return prepare(request.config.getoption("--release"), install=False)
+
+
 @pytest.fixture
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def bare(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which nothing is installed."""
-    with Machine(prepare(install=False), tmp_path_factory.mktemp("bare")) as machine:
+    with Machine(image, tmp_path_factory.mktemp("bare")) as machine:
         yield machine
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on a machine with servers of its own."""
-    with Machine(prepare(install=False), tmp_path_factory.mktemp("machine")) as machine:
+    with Machine(image, tmp_path_factory.mktemp("machine")) as machine:
         service = Service(machine)
         service.set_up()
         yield service

