@@ -54,6 +54,8 @@ def _nats_cure(why: str, *, embedded: bool) -> str:
         return "see nats/nats.log in the state directory"
     if "authorization" in why.lower():
         return "see NATS__CREDENTIALS_FILE (of a service the file nats-credentials), or the password in NATS__URL"
+    if "certificate" in why:
+        return "NATS__TLS_CA_FILE has to hold the certificate of the authority that signed the server's"
     return "see that the server runs and that NATS__URL is right"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
         }
     else:
         options["error_cb"] = _ignore
+    logging.getLogger("asyncio").addFilter(_tells_something)
     client = Client()
     check(client)
     client._ps = FrameParser(client)
@@ -79,6 +81,11 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
 
 async def _ignore(_error: Exception) -> None:
     """A tool's connection: the error is raised where the connection is used, and shown there."""
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Of what asyncio logs: nats-py turns to TLS in a way that it complains of at each close, to no effect."""
+    return "eof_received()" not in record.getMessage()
 
 
 async def ensure_streams(js: JetStreamContext, specs: Sequence[StreamSpec]) -> None:

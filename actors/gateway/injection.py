@@ -6,6 +6,7 @@ Both run a loop of their own and block the calling thread until done.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,8 @@ async def connected(settings: NatsSettings, servers: list[str], work: Callable[[
             raise CredentialsRefused(
                 "the NATS server refused the credentials; check those in its URL and NATS__CREDENTIALS_FILE"
             ) from None
-        raise InjectionError(f"NATS is away: {_reason(error)}; check NATS__URL, or that the daemon runs") from None
+        check = "NATS__TLS_CA_FILE" if isinstance(error, ssl.SSLError) else "NATS__URL, or that the daemon runs"
+        raise InjectionError(f"NATS is away: {_reason(error)}; check {check}") from None
     try:
         return await work(client)
     except NoStreamResponseError:

@@ -172,6 +172,8 @@ class TestNats:
         [
             ({"error": "Connect call failed"}, "NATS__URL is right"),
             ({"error": "nats: 'Authorization Violation'"}, "NATS__CREDENTIALS_FILE"),
+            ({"error": "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"}, "NATS__TLS_CA_FILE"),
+            ({"error": "[X509: NO_CERTIFICATE_OR_CRL_FOUND] no certificate or crl found"}, "NATS__TLS_CA_FILE"),
             ({"error": "disconnected", "embedded": True}, "nats.log"),
         ],
     )
