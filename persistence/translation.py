@@ -51,6 +51,9 @@ _BY_SQLSTATE: tuple[tuple[str, type[PersistenceError]], ...] = (
     ("3F", NotMigrated),
 )
 
+_NOT_PASSED_ON = "unsupported startup parameter"
+"""What PgBouncer says where it has not been told to let the time limits go."""
+
 # A refused connection carries no SQLSTATE in psycopg2, only libpq's text.
 _REFUSED_FOR_GOOD = (
     "password authentication failed",
@@ -138,6 +141,8 @@ def _from_driver(error: BaseException | None, lost: bool) -> PersistenceError:
 
 
 def _without_sqlstate(error: BaseException | None, lost: bool, line: str) -> PersistenceError:
+    if _NOT_PASSED_ON in line:
+        return Misconfigured(f'the pooler refuses the connection: {line}; see "Behind PgBouncer" in docs/database.md')
     if any(text in line for text in _REFUSED_FOR_GOOD):
         return Misconfigured(f"the database refuses the connection: {line}; see DATABASE__POSTGRES_URL")
     if lost or type(error).__name__ in {"OperationalError", "InterfaceError"}:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import psycopg2
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -106,6 +107,13 @@ def test_a_wrong_name_or_password_is_misconfigured(database_url: str, part: dict
     with pytest.raises(Misconfigured, match="DATABASE__POSTGRES_URL") as caught:
         database.ping()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_pooler_that_does_not_pass_the_limits_on_is_misconfigured() -> None:
+    refusal = psycopg2.OperationalError("connection failed: FATAL:  unsupported startup parameter: options\n")
+
+    assert isinstance(translate(refusal), Misconfigured)
+    assert "Behind PgBouncer" in str(translate(refusal))
 
 
 def test_a_driver_error_without_code_or_lost_connection_is_the_root_class() -> None:

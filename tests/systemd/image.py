@@ -21,7 +21,9 @@ MIRROR = "http://deb.debian.org/debian"
 BOOTABLE = ("systemd", "systemd-sysv", "dbus", "procps", "ca-certificates")
 DOCUMENTED = ("python3", "python3-venv", "libnss-systemd")
 """What `docs/operating.md` asks for."""
-SERVERS = ("postgresql",)
+SERVERS = ("postgresql", "pgbouncer")
+PROMETHEUS = ("prometheus", "usr/bin/promtool")
+"""The package and the one program of it that is wanted: all of it would make the image a quarter larger."""
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 """By which debootstrap knows Debian; the package has the same name."""
@@ -56,7 +58,7 @@ def prepare(release: str, *, install: bool) -> Image:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made_of = repr((release, MIRROR, BOOTABLE, DOCUMENTED, SERVERS))
+        made_of = repr((release, MIRROR, BOOTABLE, DOCUMENTED, SERVERS, PROMETHEUS))
         root = _made(cache, "root", made_of, lambda place: _make_root(place, release))
         wheels = _made(cache, "wheels", "\n".join(requirements()), lambda place: _make_wheels(place, root))
     return Image(root, wheels)
@@ -120,6 +122,13 @@ def _make_root(place: Path, release: str) -> None:
     servers = ["apt-get", "install", "--yes", "--no-install-recommends", *SERVERS]
     _run(["chroot", str(place), *servers], "the servers could not be installed", DEBIAN_FRONTEND="noninteractive")
     refuse.unlink()
+    _run(["chroot", str(place), "systemctl", "disable", "--quiet", "pgbouncer.service"], "PgBouncer starts by itself")
+    package, program = PROMETHEUS
+    script = (
+        f"cd /var/tmp && mkdir package && cd package && apt-get download --quiet {package} && "
+        f"dpkg-deb --extract {package}_*.deb . && mv {program} /usr/local/bin/ && cd .. && rm -r package"
+    )
+    _run(["chroot", str(place), "sh", "-c", script], f"{program} could not be installed")
     _run(["chroot", str(place), "apt-get", "clean"], "apt-get clean failed")
 
 

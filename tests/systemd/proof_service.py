@@ -46,6 +46,23 @@ def test_its_secrets_are_in_no_environment_no_command_line_and_no_log(service: S
     tell("password, NATS seed and token key are in no environment, no command line, no journal")
 
 
+def test_prometheus_takes_its_rules_and_its_figures(service: Service) -> None:
+    machine = service.machine
+    rules = machine.run("promtool", "check", "rules", "/checkout/deploy/prometheus/alpha-panda.rules.yml")
+    assert re.search(r"SUCCESS: [1-9]\d* rules found", rules)
+    tell(rules.splitlines()[-1].strip())
+
+    service.configure("METRICS__PORT=9464\n")
+    machine.run("systemctl", "restart", "alpha-panda.service")
+    service.wait_until_ready()
+    with service.signals(20, 100):
+        pass
+    fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9464/metrics').read().decode(), end='')"
+    machine.run("sh", "-c", f'python3 -c "{fetch}" >/figures')
+    assert "trading_connection_status{" in machine.read("/figures")
+    assert machine.run("sh", "-c", "promtool check metrics </figures") == ""
+
+
 def test_killed_under_load_it_is_restarted_and_nothing_is_lost(service: Service) -> None:
     before, pid = service.restarts(), service.pid
     with service.signals(2000, 400) as filled:
