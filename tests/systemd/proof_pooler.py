@@ -71,4 +71,4 @@ def test_a_pooler_of_transactions_is_refused(pooled: Service) -> None:
 
 def test_a_pooler_that_does_not_let_the_time_limits_go_is_refused(pooled: Service) -> None:
     pool(pooled, "pool_mode = session\n")
-    assert "unsupported startup parameter: options" in refusal(pooled)
+    assert "unsupported startup parameter" in refusal(pooled)
