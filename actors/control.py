@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import stat
@@ -108,6 +109,9 @@ class ControlActor(ServiceActor):
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             self._serving.join(3)
+            if not self._serving.is_alive():
+                self._server = None
+                gc.collect()  # as in the gateway: the server's loop goes now
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -127,9 +128,14 @@ class GatewayActor(ServiceActor):
         return bool(link.in_flight or self._letters.in_hand or link.publisher.unpublished)
 
     def on_exit(self) -> None:
-        if self._loop is not None and self._link is not None and not self._loop.is_closed():
+        if self._loop is None or self._link is None:
+            return
+        if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._link.stop)
-            self._thread_of_loop.join(5)
+        self._thread_of_loop.join(5)
+        if not self._thread_of_loop.is_alive():
+            self._loop = self._link = self._inbound = self._given_up = None
+            gc.collect()  # a loop of uvloop holds 256 KB, and its cycles would keep it for some hundred restarts
 
     @property
     def _running(self) -> Link:

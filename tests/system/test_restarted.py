@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
@@ -44,3 +52,50 @@ def test_what_an_actor_failed_with_is_shown_with_its_time(daemon: Daemon) -> Non
 
     auth = next(child for child in status["children"] if child["name"] == "auth")
     assert status["since"] < auth["last_error_at"] <= status["as_of"]
+
+
+HELD = """
+import gc, pathlib, signal, sys
+import settings, supervisor
+
+def count(*_):
+    loops = sum(type(one).__qualname__ == "Loop" for one in gc.get_objects())
+    pathlib.Path(sys.argv[1]).write_text(str(loops))
+
+signal.signal(signal.SIGUSR2, count)
+sys.exit(supervisor.run(settings.load()))
+"""
+
+
+def held(daemon: Daemon, counted: Path) -> dict[str, int]:
+    """Threads and files of the process, and event loops, also those that only a collection would free; but for what the
+    start has made, which is frozen.
+    """
+    counted.unlink(missing_ok=True)
+    daemon.running.send_signal(signal.SIGUSR2)
+    loops = eventually(lambda: counted.exists() and counted.read_text())
+    process = psutil.Process(daemon.running.pid)
+    return {"loops": int(loops), "threads": process.num_threads(), "files": process.num_fds()}
+
+
+def test_an_incarnation_takes_with_it_what_it_held(tmp_path: Path, database_url: str, streams_url: str) -> None:
+    counted, ends = tmp_path / "counted", ("restart", "crash")
+    command = (sys.executable, "-c", HELD, str(counted))
+    servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+    with Daemon(tmp_path / "state", command=command, **servers) as daemon:
+        for child in ("gateway", "control"):
+            restarted(daemon, child, "restart", 1)
+        before = held(daemon, counted)
+        for restarts, end in enumerate(ends, 2):
+            for child in ("gateway", "control"):
+                restarted(daemon, child, end, restarts)
+
+        assert before["loops"] == 2
+        eventually(lambda: held(daemon, counted) == before)
+
+
+def restarted(daemon: Daemon, child: str, end: str, restarts: int) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):  # the control actor may be gone before it answers
+        daemon.request("POST", f"/children/{child}/{end}")
+    eventually(lambda: daemon.child(child)["restarts"] == restarts)
+    daemon.wait_until("ready")
