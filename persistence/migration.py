@@ -81,7 +81,8 @@ def ahead_of(revision: str) -> tuple[str, ...]:
 def current(engine: Engine) -> str | None:
     """The revision that the database is at, None where it has none."""
     with translated(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        once = connection.execution_options(compiled_cache=None)  # the statement is about a table made for this call
+        return MigrationContext.configure(once).get_current_revision()
 
 
 def verify(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, Table, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from persistence import models
@@ -210,3 +211,23 @@ def test_alembic_with_a_wrong_password_says_so_in_one_line(empty_url: str, tmp_p
     assert re.search("refuses the connection", said)
     assert "Traceback" not in said
     assert "hunter2" not in said
+
+
+def test_to_ask_for_the_revision_again_and_again_leaves_nothing_behind(empty_url: str) -> None:
+    upgrade(empty_url)
+    engine = create_engine(normalise_url(empty_url))
+    try:
+        current(engine)
+        before = tables_held()
+        for _ in range(5):
+            current(engine)
+
+        assert tables_held() == before
+    finally:
+        engine.dispose()
+
+
+def tables_held() -> int:
+    """Tables of SQLAlchemy that somebody still refers to."""
+    gc.collect()
+    return sum(type(one) is Table for one in gc.get_objects())
