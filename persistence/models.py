@@ -211,7 +211,7 @@ inbox = Table(
     Column("message_id", Text, primary_key=True),
     Column("stream_seq", BigInteger),
     Column("received_at", _instant, nullable=False, server_default=_now()),
-    Index("idx_inbox_received_at", "received_at", postgresql_using="brin"),
+    Index("idx_inbox_received_at", "received_at"),
 )
 
 outbox = Table(

@@ -16,7 +16,7 @@ _COLUMNS = (*_KEY, "stream_seq")
 _RELEASE = text("""
     DELETE FROM inbox WHERE consumer = :consumer AND message_id = :message_id AND received_at = :received_at
 """)
-_BY_INDEX = text("SET LOCAL enable_seqscan = off")
+_BY_INDEX = text("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
 _PRUNE = text("""
     DELETE FROM inbox WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM inbox
@@ -74,7 +74,8 @@ class InboxRepository:
         """Forget at most `limit` keys received that many seconds ago or earlier; returns how many went.
 
         Those of dead letters that were replayed are kept as long as the letters, as they may be replayed again. The
-        index is used whatever the planner thinks: of a table that grew since it was last analyzed it would read all.
+        index is walked whatever the planner thinks: of a table that grew since it was last analyzed it would read all,
+        and by a bitmap all keys that are old.
         """
         self._connection.execute(_BY_INDEX)
         return self._connection.execute(_PRUNE, {"age_s": age_s, "limit": limit}).rowcount

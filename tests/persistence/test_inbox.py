@@ -46,3 +46,29 @@ def test_pruning_takes_the_old_ones_and_no_more_than_the_limit(database: Databas
         assert unit.inbox.prune(a_day_s, 3) == 3
         assert unit.inbox.prune(a_day_s, 3) == 1
         assert unit.inbox.prune(a_day_s, 3) == 0
+
+
+KEYS = """
+    INSERT INTO inbox (consumer, message_id, received_at)
+    SELECT 'c', gen_random_uuid()::text, now() - make_interval(days => :days) FROM generate_series(1, 3000)
+"""
+READ = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'inbox'"
+
+
+def test_young_keys_where_old_ones_have_been_are_not_searched(database: Database) -> None:
+    a_day_s = 86_400.0
+    with database.writer_statement() as unit:
+        unit.connection.execute(text(KEYS), {"days": 8})
+        unit.connection.execute(text("VACUUM inbox"))
+    with database.writer_unit() as unit:
+        assert unit.inbox.prune(a_day_s, 3000) == 3000
+        unit.commit()
+    with database.writer_statement() as unit:
+        unit.connection.execute(text("VACUUM inbox"))
+        unit.connection.execute(text(KEYS), {"days": 0})
+        unit.connection.execute(text("VACUUM inbox"))
+
+    with database.writer_unit() as unit:
+        before = unit.connection.execute(text(READ)).scalar_one()
+        assert unit.inbox.prune(a_day_s, 3000) == 0
+        assert unit.connection.execute(text(READ)).scalar_one() - before < 10
