@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.measurement import Parts
 from benchmarks.service.idle import idle
 from benchmarks.service.log_level import logging
+from benchmarks.service.pruning import pruning
 from benchmarks.service.scraping import metrics
 from benchmarks.service.start import start
 from benchmarks.service.status_latency import status_latency
@@ -15,4 +16,8 @@ PARTS: Parts = {
     "idle": idle,
     "metrics": metrics,
     "logging": logging,
+    "pruning": pruning,
 }
+
+SLOW: frozenset[str] = frozenset({"pruning"})
+"""Those that run only when they are named."""
