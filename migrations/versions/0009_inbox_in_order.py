@@ -3,8 +3,8 @@
 Reason: a key is written where a pruned one has left room, so that in the end each block has old times and new ones in
 its range, which only ever grows; each portion of 2,000 then read the whole inbox: 38 ms with 600,000 keys, where the
 btree needs 1 ms. Keys of one commit have the same time, of which a btree keeps one: 7 bytes a key.
-Lock: SHARE on `inbox` while the btree is built, 0.6 s for a million keys; a writer waits for it. ACCESS EXCLUSIVE for
-an instant to drop the old index.
+Lock: ACCESS EXCLUSIVE on `inbox` while the btree is built, about 0.6 s for a million keys. Whoever reads it also writes
+to it, so that a weaker lock would let nobody more in.
 Way back: `downgrade` builds the BRIN again.
 """
 

@@ -36,6 +36,7 @@ HOLDS: Mapping[str, tuple[Hold, ...]] = {
     "0006": (Hold("trading_sessions", rows_per_s=700_000),),
     "0007": (Hold("instruments", "SHARE", Waits.WRITERS, rows_per_s=150_000),),
     "0008": (Hold("trading_events", rows_per_s=140_000, copied_beyond=100_000),),
+    "0009": (Hold("inbox", rows_per_s=1_500_000),),
 }
 """By revision, in the order in which it takes them. None before 0003 is ahead of a database of this program: what is at
 0001 is adopted."""

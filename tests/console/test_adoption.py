@@ -192,6 +192,7 @@ def test_an_upgrade_is_planned_by_revision_with_what_each_locks(
         ["upgrade to 0006: trading_sessions", "ACCESS EXCLUSIVE", "all about 1.2s"],
         ["upgrade to 0007: instruments", "SHARE", "writers about 1.2s"],
         ["upgrade to 0008: trading_events", "ACCESS EXCLUSIVE", "all about 1.2s"],
+        ["upgrade to 0009: inbox", "ACCESS EXCLUSIVE", "all about 1.2s"],
     ]
     assert "A revision waits up to 1.2s for the lock of each of its tables" in planned.out
 
