@@ -88,13 +88,19 @@ def status(
 ) -> int:
     """Show actors, brokers and servers, and why not ready. Exit codes: 0 ready, 1 degraded, 2 critical, 3 unknown."""
     settings = settings_of(context)
-    if nats is not None:
-        from console import nodes
-
-        return nodes.run(settings, nats, as_json=as_json, watch=watch)
     from console import status as command
 
-    return command.run(settings, as_json=as_json, watch=watch)
+    if nats is None:
+        look = command.here(settings)
+    else:
+        from console import nodes
+
+        look = nodes.at(settings, nats)
+    if as_json:
+        return command.print_json(look, watch=watch)
+    from console import status_display
+
+    return status_display.show(look, watch=watch)
 
 
 @app.command()

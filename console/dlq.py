@@ -14,7 +14,8 @@ from rich.table import Table
 
 from console.failure import FAILED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
-from console.output import WIDE, age_s, duration, plain_table, printable, screen, write_json
+from console.output import WIDE, duration, plain_table, printable, screen
+from console.wire import age_s, write_json
 from settings import Settings
 
 SHORT_ID = 8

@@ -16,9 +16,10 @@ from actors.host_checks import host_checks
 from actors.runtime.clock import SystemClock
 from console.doctor_screen import doctor_screen
 from console.failure import FAILED, MISCONFIGURED, OK
-from console.output import counted, screen, write_json
+from console.output import counted, screen
 from console.server_steps import database_steps, nats_steps
 from console.status import find, lock_holder
+from console.wire import write_json
 from persistence.errors import TokenKeyError
 from persistence.token_cipher import TokenCipher
 from persistence.token_keys import configured_keys, exposed_keys

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from console.inspection_screen import inspection_screen
 from console.operator_socket import OperatorSocket
-from console.output import screen, write_json
+from console.output import screen
+from console.wire import write_json
 from settings import Settings
 
 

@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from console.output import WIDE, between_s, coloured, duration, plain_table, short
+from console.output import WIDE, coloured, duration, plain_table, short
+from console.wire import between_s
 
 DEAD_LETTERS_SHOWN = 10
 

@@ -17,7 +17,8 @@ from rich.table import Table
 from console.database import opened
 from console.encoding import demand_utf8
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import counted, plain_table, printable, screen, write_json
+from console.output import counted, plain_table, printable, screen
+from console.wire import write_json
 from persistence.database import Database
 from persistence.instrument_file.layout import UnusableFile
 from persistence.instrument_file.screening import Screening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,22 +11,22 @@ from pydantic import ValidationError
 from actors.gateway.injection import CredentialsRefused, InjectionError
 from actors.gateway.roll_call import roll_call
 from console.failure import USAGE, Failure
-from console.status import DEGRADED, DOWN, READY, UNKNOWN, Finding, exit_code_of, show
+from console.status import DEGRADED, DOWN, READY, UNKNOWN, Finding, exit_code_of
 from settings import NatsSettings, Settings, how_to_start, program
 
 _WORSE = (READY, DEGRADED, UNKNOWN, DOWN)
 """The exit codes, the best first."""
 
 
-def run(settings: Settings, url: str, *, as_json: bool, watch: bool) -> int:
-    """Print the status of all nodes, once or again and again; returns the exit code of the worst one.
+def at(settings: Settings, url: str) -> Callable[[], Finding]:
+    """What finds every node at the server with this URL; its exit code is that of the worst one.
 
     The settings name the credentials and the certificates for that server.
 
     Raises:
         Failure: the URL is none of NATS.
     """
-    return show(partial(find_all, _target(settings.nats, url)), as_json=as_json, watch=watch)
+    return partial(find_all, _target(settings.nats, url))
 
 
 def find_all(target: NatsSettings) -> Finding:

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from console.output import WIDE, between_s, coloured, duration, plain_table
+from console.output import WIDE, coloured, duration, plain_table
+from console.wire import between_s
 
 
 def nodes_screen(documents: Sequence[Mapping[str, Any]], width: int) -> RenderableType:

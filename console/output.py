@@ -1,13 +1,9 @@
-"""What commands print with: a console, plain tables, JSON, and short forms of figures."""
+"""What commands print with for people: a console, plain tables, and short forms of figures."""
 
 from __future__ import annotations
 
-import sys
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -30,12 +26,6 @@ def plain_table(*columns: str, right: frozenset[str] = frozenset(), gap: int = 2
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     return table
-
-
-def write_json(value: Any) -> None:
-    """Print the value as indented JSON, for other programs."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-    sys.stdout.flush()
 
 
 def printable(text: str, kept: str = "") -> str:
@@ -90,20 +80,3 @@ def money(amount: object) -> str:
         return f"{Decimal(str(amount)):,.2f}"
     except InvalidOperation:
         return "?"
-
-
-def between_s(moment: str, later: str) -> float:
-    """Seconds from one time to a later one, both as they stand in JSON; never negative.
-
-    Raises:
-        ValueError: one is no time with a zone.
-    """
-    first, second = datetime.fromisoformat(moment), datetime.fromisoformat(later)
-    if first.tzinfo is None or second.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return max(0.0, (second - first).total_seconds())
-
-
-def age_s(moment: str) -> float:
-    """Seconds since a time as it stands in JSON; fails as `between_s` does."""
-    return between_s(moment, datetime.now(UTC).isoformat())

@@ -11,7 +11,8 @@ from rich.markup import escape
 
 from console.database import opened
 from console.failure import FAILED, OK, USAGE, Failure
-from console.output import plain_table, printable, screen, write_json
+from console.output import plain_table, printable, screen
+from console.wire import write_json
 from persistence.errors import Poison
 from persistence.records import InstrumentRecord, SubscriptionRecord
 from persistence.unit_of_work import UnitOfWork

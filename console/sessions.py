@@ -16,7 +16,8 @@ from console.encoding import demand_utf8
 from console.envelope import wire_time
 from console.failure import FAILED, MISCONFIGURED, OK, USAGE, Failure
 from console.operator_socket import OperatorSocket
-from console.output import WIDE, coloured, counted, plain_table, screen, write_json
+from console.output import WIDE, coloured, counted, plain_table, screen
+from console.wire import write_json
 from settings import Settings, program
 from settings.brokers import known_brokers
 

@@ -1,4 +1,7 @@
-"""`status`: the daemon's own word, or, with the daemon down, the last that is known of it."""
+"""What is known of the daemon: its own word, or, with the daemon down, the last that it left behind.
+
+Nothing here needs Rich: `status --json` shall not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.console import Group, RenderableType
-from rich.live import Live
-from rich.text import Text
 
 from console.failure import DaemonDown, Failure
-from console.nodes_screen import nodes_screen
 from console.operator_socket import OperatorSocket
-from console.output import age_s, duration, screen, write_json
-from console.status_screen import status_screen
+from console.wire import age_s, write_json
 from settings import Settings
 
 LAST_STATUS = "last_status.json"
@@ -40,22 +38,9 @@ class Finding:
     silent_because: str | None = None
 
 
-def run(settings: Settings, *, as_json: bool, watch: bool) -> int:
-    """Print the status once, or again and again until interrupted; returns the exit code."""
-    return show(partial(find, settings), as_json=as_json, watch=watch)
-
-
-def show(look: Callable[[], Finding], *, as_json: bool, watch: bool) -> int:
-    """Print what is found, once or again and again; returns the exit code."""
-    if watch:
-        _watch(look, as_json)
-    finding = look()
-    if as_json:
-        write_json(finding.document)
-    else:
-        console = screen()
-        console.print(render(finding, console.width))
-    return finding.exit_code
+def here(settings: Settings) -> Callable[[], Finding]:
+    """What finds the daemon of these settings."""
+    return partial(find, settings)
 
 
 def find(settings: Settings) -> Finding:
@@ -79,33 +64,14 @@ def exit_code_of(document: Mapping[str, Any]) -> int:
     return _CODES.get(str(document["state"]), UNKNOWN)
 
 
-def render(finding: Finding, width: int) -> RenderableType:
-    """The finding as a person reads it, for a screen of that many columns."""
-    document = finding.document
-    if finding.silent_because is None:
-        return status_screen(document, width) if isinstance(document, dict) else nodes_screen(document, width)
-    lines: list[RenderableType] = [Text.assemble(("unreachable", "bold red"), f"  {finding.silent_because}")]
-    if isinstance(document, dict) and document["last"] is not None and document["age_s"] is not None:
-        lines += [Text(f"The last known state, of {duration(document['age_s'])} ago:", style="dim"), Text()]
-        lines.append(status_screen(document["last"], width))
-    return Group(*lines)
-
-
-def _watch(look: Callable[[], Finding], as_json: bool) -> None:
-    if as_json:
-        while True:
-            write_json(look().document)
-            time.sleep(WATCH_EVERY_S)
-    console = screen()
-    if not console.is_terminal:
-        while True:
-            console.print(render(look(), console.width))
-            console.print()
-            time.sleep(WATCH_EVERY_S)
-    with Live(console=console, auto_refresh=False, screen=True) as live:
-        while True:
-            live.update(render(look(), console.width), refresh=True)
-            time.sleep(WATCH_EVERY_S)
+def print_json(look: Callable[[], Finding], *, watch: bool) -> int:
+    """Print what is found as JSON, once or again and again until interrupted; returns the exit code."""
+    while watch:
+        write_json(look().document)
+        time.sleep(WATCH_EVERY_S)
+    finding = look()
+    write_json(finding.document)
+    return finding.exit_code
 
 
 def _silent(settings: Settings, reason: str, exit_code: int) -> Finding:

@@ -14,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from console.output import WIDE, between_s, coloured, counted, duration, money, plain_table, printable, short
+from console.output import WIDE, coloured, counted, duration, money, plain_table, printable, short
+from console.wire import between_s
 from settings import program
 
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from console.books import read_all
 from console.database import on_database
 from console.failure import FAILED, OK
-from console.output import duration, screen, write_json
+from console.output import duration, screen
+from console.wire import write_json
 from persistence.books import TABLE
 from persistence.database import Database, open_database, safe_url
 from persistence.errors import Unavailable
