@@ -16,8 +16,8 @@ from typing import Annotated, cast
 import typer
 
 from console.arguments import Child, Json, help_without_command, settings_of
-from console.commands import database, dlq, instruments, sessions
 from console.failure import FAILED, INTERRUPTED, MISCONFIGURED, OK, USAGE, Failure
+from console.groups import WithGroups
 from settings import SettingsError, program
 
 PROGRAM = "alpha-panda"
@@ -26,15 +26,12 @@ PROGRAM = "alpha-panda"
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
+    cls=WithGroups,
     help="A supervised trading daemon over PostgreSQL and NATS JetStream.",
     epilog="Exit codes: 0 done, 1 failed, 64 wrong command line, 69 a server is not available, 70 too many restarts, "
     "75 try again, 78 wrong settings or schema. `man alpha-panda` lists every command and setting.",
     pretty_exceptions_enable=False,
 )
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(database.app, name="db")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(instruments.app, name="instruments")
 
 EnvFile = Annotated[
     Path | None, typer.Option("--env-file", metavar="FILE", help="Read settings from here instead of .env.")

@@ -99,7 +99,7 @@ def _ask_ms(daemon: Started) -> float:
 def _command_ms(daemon: Started) -> float:
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "from console.app import main; main(['status'])"],
+        [sys.executable, "-c", "from console.entry import main; main()", "status"],
         env=environment(STATE_DIR=str(daemon.operator.path.parent)),
         stdout=subprocess.DEVNULL,
         check=False,

@@ -1,1 +1,1 @@
-"""The groups of commands, each a Typer application that `console.app` adds under its name."""
+"""The groups of commands, each a Typer application that `console.groups` adds under its name."""

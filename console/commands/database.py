@@ -9,7 +9,7 @@ import typer
 
 from console.arguments import Json, help_without_command, settings_of
 
-app = typer.Typer(help="The database schema.")
+app = typer.Typer(name="db", add_completion=False, help="The database schema.")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,9 @@ from console.arguments import Json, help_without_command, settings_of
 
 Letter = Annotated[str, typer.Argument(metavar="ID", help="Of a dead letter, or enough of its beginning.")]
 
-app = typer.Typer(help="The dead letters: messages that could not be handled; tokens are masked.")
+app = typer.Typer(
+    name="dlq", add_completion=False, help="The dead letters: messages that could not be handled; tokens are masked."
+)
 
 
 @app.callback(invoke_without_command=True)

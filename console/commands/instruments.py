@@ -15,7 +15,11 @@ Which = Annotated[
 ]
 Exchange = Annotated[str | None, typer.Option("--exchange", help="Only of this exchange.", show_default=False)]
 
-app = typer.Typer(help="The catalogue of instruments, and the registry of those subscribed to.")
+app = typer.Typer(
+    name="instruments",
+    add_completion=False,
+    help="The catalogue of instruments, and the registry of those subscribed to.",
+)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ import typer
 
 from console.arguments import Json, User, help_without_command, settings_of
 
-app = typer.Typer(help="The stored sessions; tokens are masked.")
+app = typer.Typer(name="sessions", add_completion=False, help="The stored sessions; tokens are masked.")
 
 
 @app.callback(invoke_without_command=True)

@@ -16,7 +16,7 @@ from tests.system.daemon import Daemon
 
 CHECKOUT = Path(__file__).parents[2]
 LATIN = os.fsdecode(b"zw\xf6lf")
-PROGRAM = [sys.executable, "-c", "from console.app import main; main()"]
+PROGRAM = [sys.executable, "-c", "from console.entry import main; main()"]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,33 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str]) -> None:
     assert code == 130
 
 
-def test_status_does_not_wait_for_the_imports_of_the_daemon() -> None:
+DAEMON = {"supervisor", "nats", "sqlalchemy", "alembic", "pykka", "uvicorn", "starlette"}
+OTHER_COMMANDS = {"console.commands.sessions", "console.commands.database", "console.nodes", "console.inject"}
+
+
+@pytest.mark.parametrize(
+    ("words", "needless"),
+    [
+        (["status"], DAEMON | OTHER_COMMANDS),
+        (["status", "--json"], DAEMON | OTHER_COMMANDS | {"rich"}),
+    ],
+)
+def test_status_does_not_wait_for_imports_that_it_does_not_need(words: list[str], needless: set[str]) -> None:
     script = (
-        "import json, sys\nfrom console.app import execute\nexecute(['status', '--json'])\n"
+        f"import json, sys\nfrom console.app import execute\nexecute({words})\n"
         "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=True, timeout=30)
 
-    loaded = {name.partition(".")[0] for name in json.loads(done.stderr)}
-    assert not loaded & {"supervisor", "nats", "sqlalchemy", "alembic", "pykka", "uvicorn", "starlette"}
+    assert not needless & set(json.loads(done.stderr))
+
+
+def test_a_command_ends_only_when_its_last_thread_has() -> None:
+    script = (
+        "import threading\nfrom console import app, entry\nended = threading.Event()\n"
+        "late = threading.Thread(target=lambda: ended.wait(0.2) or print('the last word'))\n"
+        "app.execute = lambda words: late.start() or 3\nentry.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=30)
+
+    assert (done.returncode, done.stdout) == (3, b"the last word\n")

@@ -35,7 +35,7 @@ def interrupted_at(module: str, *words: str, number: int = signal.SIGINT) -> sub
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
 
 
-@pytest.mark.parametrize("module", ["console.app", "typer", "pydantic", "platformdirs", "console.commands.sessions"])
+@pytest.mark.parametrize("module", ["console.app", "typer", "pydantic", "platformdirs", "console.groups"])
 def test_ctrl_c_during_the_imports_of_the_command_line_ends_it_quietly(module: str) -> None:
     done = interrupted_at(module, "--version")
 
@@ -49,6 +49,7 @@ def test_ctrl_c_during_the_imports_of_the_command_line_ends_it_quietly(module: s
         ("nats", ["run"]),
         ("sqlalchemy", ["instruments", "count"]),
         ("console.status", ["status"]),
+        ("console.commands.sessions", ["sessions"]),
         ("console.demo.story", ["demo"]),
     ],
 )
