@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import socket
 import struct
@@ -41,16 +40,15 @@ class Peer:
         return self.uid in {ROOT, owner} or group == self.gid or group in self.groups
 
 
-def peer_of(descriptor: int) -> Peer:
-    """The process that connected to the Unix socket with this descriptor."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
-        size = _CREDENTIALS.size
-        pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+def peer_of(connection: socket.socket) -> Peer:
+    """The process at the other end of a Unix socket."""
+    size = _CREDENTIALS.size
+    pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    groups = array("I")
+    try:
+        groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS * groups.itemsize))
+    except OSError:  # too many, or a kernel that does not tell
         groups = array("I")
-        try:
-            groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS * groups.itemsize))
-        except OSError:  # too many, or a kernel that does not tell
-            groups = array("I")
     return Peer(pid, uid, gid, frozenset(groups))
 
 
@@ -59,7 +57,7 @@ class PeerProtocol(H11Protocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        peer = peer_of(transport.get_extra_info("socket").fileno())
+        peer = peer_of(transport.get_extra_info("socket"))
         self.app_state = {**self.app_state, "peer": peer}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,9 @@ class StatusReport:
         clock: for ages.
         version: of the program.
         brokers: the brokers this process runs.
+        node: its id.
+        started_at: when it began.
+        host: its name, asked for once: a question to the kernel lets all other threads compute first.
     """
 
     directory: Directory
@@ -48,6 +51,7 @@ class StatusReport:
     brokers: tuple[str, ...]
     node: str
     started_at: datetime
+    host: str = field(default_factory=socket.gethostname)
 
     def build(self) -> dict[str, Any]:
         """The document of the contract, as JSON types."""
@@ -63,7 +67,7 @@ class StatusReport:
         why = _why_not_ready(children, brokers, database, nats, checks)
         return {
             "node": self.node,
-            "host": socket.gethostname(),
+            "host": self.host,
             "pid": os.getpid(),
             "version": self.version,
             "state": self._state(why),

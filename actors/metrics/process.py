@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,14 +27,15 @@ class Process:
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._memory = str(proc / "self" / "statm")
+        self._memory = os.open(proc / "self" / "statm", os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._memory)
         self._files = proc / "self" / "fd"
         self._started_at = _started_at(proc)
 
     def figures(self) -> Iterator[Metric]:
         """Processor, memory, files, and since when."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        size, resident = (int(pages) * PAGE_BYTES for pages in _read(self._memory).split()[:2])
+        size, resident = (int(pages) * PAGE_BYTES for pages in os.pread(self._memory, 4096, 0).split()[:2])
         most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         name = "process"
         yield counter(f"{name}_cpu_seconds_total", "Processor time.", ({}, used.ru_utime + used.ru_stime))
@@ -53,12 +55,3 @@ def _started_at(proc: Path) -> float:
     lines = (proc / "stat").read_text().splitlines()
     booted_at = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
     return booted_at + ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _read(path: str) -> bytes:
-    """Without a buffer around it, which would ask the file for more."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(file, 4096)
-    finally:
-        os.close(file)

@@ -30,7 +30,7 @@ def test_root_the_owner_and_the_group_may_operate(peer: Peer, may: bool) -> None
 def test_the_kernel_tells_the_process_its_user_and_its_groups() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        peer = peer_of(ours.fileno())
+        peer = peer_of(ours)
 
     assert (peer.pid, peer.uid, peer.gid) == (os.getpid(), os.geteuid(), os.getegid())
     assert peer.groups == frozenset(os.getgroups())
