@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,14 +20,13 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from actors.metrics.exposition import exposition
+from actors.masking import masked
 from actors.metrics.figures import of_status
-from actors.metrics.labels import labelled
 from actors.metrics.process import Process
 from actors.runtime.dead_letters import DeadLetters
 from actors.runtime.directory import Directory
 from actors.runtime.histogram import Spread
-from actors.runtime.metric import Kind, Measured, Metric, Total, counter
+from actors.runtime.metric import Kind, Measured, Metric, Sample, Total, Value, counter
 
 
 class Metrics(Collector):
@@ -46,24 +48,20 @@ class Metrics(Collector):
 
     def text(self) -> bytes:
         """All of them, in Prometheus' text format."""
-        return exposition(self._merged())
+        return generate_latest(self.registry)
 
     def describe(self) -> Iterable[Family]:
         """None beforehand: what there is, is known when it is collected."""
         return ()
 
     def collect(self) -> Iterator[Family]:
-        """Every figure as the library has it."""
-        return map(family, self._merged())
-
-    def _merged(self) -> Iterator[Metric]:
         """Every figure as it stands now, each name once."""
         found: dict[str, Metric] = {}
         for metric in self._figures():
             known = found.get(metric.name)
             samples = metric.samples if known is None else (*known.samples, *metric.samples)
             found[metric.name] = Metric(metric.name, metric.kind, metric.text, samples)
-        return (metric for metric in found.values() if metric.samples)
+        return (family(metric) for metric in found.values() if metric.samples)
 
     def _figures(self) -> Iterator[Metric]:
         yield from of_status(self._status())
@@ -90,6 +88,9 @@ class Metrics(Collector):
                 yield from snapshot.as_metrics()
 
 
+_masked = lru_cache(4096)(masked)
+
+
 def family(metric: Metric) -> Family:
     """A figure as the library has it."""
     names = list(metric.samples[0][0])
@@ -112,3 +113,19 @@ def family(metric: Metric) -> Family:
             made.add_metric(values, float(value))
     found: Family = made
     return found
+
+
+def labelled(samples: Iterable[Sample]) -> Iterator[tuple[list[str], Value]]:
+    """The samples with the values of their labels as they may be shown: masked as in a log line.
+
+    Those that are the same once they are masked are numbered, as no two samples may have the same labels.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    for labels, value in samples:
+        true = list(labels.values())
+        shown = [_masked(one) for one in true]
+        if shown != true:
+            seen[tuple(shown)] += 1
+            if (number := seen[tuple(shown)]) > 1:
+                shown = [f"{one} ({number})" if one != was else one for one, was in zip(shown, true, strict=True)]
+        yield shown, value

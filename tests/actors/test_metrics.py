@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any
 
 from actors.database.commit import Plan
@@ -185,3 +187,22 @@ def test_a_crash_is_a_failure_of_the_actor() -> None:
 
     assert found.value("alpha_panda_actor_failed_total", actor="auth") == 1
     assert found.value("trading_errors_total", component="auth", error_type="handler", broker="shared") == 1
+
+
+def test_a_scrape_asks_the_kernel_for_memory_and_files_and_for_nothing_else() -> None:
+    """Each question lets all other threads compute before the answer is taken."""
+    asked: list[str] = []
+
+    def note(_frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and called.__module__ in {"posix", "_io", "_socket"}:
+            asked.append(called.__name__)
+
+    with service() as grove:
+        scraped = metrics(grove)
+        sys.setprofile(note)
+        try:
+            scraped.text()
+        finally:
+            sys.setprofile(None)
+
+    assert sorted(asked) == ["getpid", "pread", "stat"]
