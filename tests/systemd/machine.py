@@ -7,8 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,8 +18,10 @@ from tests.systemd.image import CHECKOUT, Image
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OFFLINE = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
-FOLLOW = ("setpriv", "--pdeathsig", "KILL", "--")
-"""However the proofs end, no machine stays behind."""
+FOLLOW = ("setpriv", "--pdeathsig", "TERM", "--")
+"""However the proofs end, no machine stays behind: systemd-nspawn powers it off when told to end. Killed, it would
+leave it to run, and the control groups of the next one would have processes in them that are not its own.
+"""
 COMMAND_S = 120.0
 REBOOT = 133
 """The exit code by which systemd-nspawn asks to be started again."""
@@ -154,21 +155,3 @@ class Machine:
     def kill(self, number: signal.Signals, unit: str = "alpha-panda.service", whom: str = "main") -> None:
         """Send a signal to the unit's processes."""
         self.run("systemctl", "kill", f"--kill-who={whom}", f"--signal={number.name}", unit)
-
-    @contextmanager
-    def frozen(self, unit: str) -> Iterator[None]:
-        """With all of the unit's processes stopped; then they go on.
-
-        Each signal is sent again where that fails: systemd 252 takes a process that ends at this very moment for an
-        error of input or output, and leaves out the rest.
-        """
-
-        def send(number: signal.Signals) -> bool:
-            self.kill(number, unit, "all")
-            return True
-
-        try:
-            eventually(lambda: send(signal.SIGSTOP), 10, 0.1)
-            yield
-        finally:
-            eventually(lambda: send(signal.SIGCONT), 10, 0.1)

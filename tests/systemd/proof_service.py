@@ -101,11 +101,14 @@ def test_a_frozen_server_does_not_trip_the_watchdog(service: Service) -> None:
     before, pid, cursor = service.restarts(), service.pid, service.machine.cursor()
     words = ["alpha-panda", "inject", "paper.signals.validated", "/checkout/examples/signal.json", "--no-wait"]
     fills = service.books().fills
-    with service.machine.frozen(service.postgres_unit):
+    service.machine.kill(signal.SIGSTOP, service.postgres_unit, "all")
+    try:
         service.machine.run(*words)
         watch = Stopwatch()
         eventually(lambda: "connections cut" in service.machine.journal(cursor), 60, 0.5)
         tell(f"PostgreSQL frozen for {watch}, the watchdog's limit being {WATCHDOG_S} s; the service runs on")
+    finally:
+        service.machine.kill(signal.SIGCONT, service.postgres_unit, "all")
     eventually(lambda: service.books().fills == fills + 1, 60, 0.2)
     assert (service.restarts(), service.pid) == (before, pid)
     assert "Watchdog timeout" not in service.machine.journal(cursor)
