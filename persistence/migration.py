@@ -27,6 +27,8 @@ from persistence.translation import translated
 from persistence.urls import normalise_url
 from settings import program
 
+OLDEST = "0001"
+"""Where a downgrade leads: the schema from before this program, whose tables are rewritten on the way to head."""
 _LOCKS = Budget(attempts=20, within_s=120.0, first_pause_s=1.0, of=(Conflict,))
 """An attempt waits up to 5 s for a lock, see `migrations.env`."""
 
@@ -98,7 +100,8 @@ def verify(engine: Engine) -> None:
     _refuse(engine, at)
     if at is None:
         raise NotMigrated(f"the database has no schema yet, this version needs {needed}: {how_to_upgrade()}")
-    raise NotMigrated(f"the database schema is at {at}, this version needs {needed}: {how_to_upgrade()}")
+    cure = _adopt() if at == OLDEST else how_to_upgrade()
+    raise NotMigrated(f"the database schema is at {at}, this version needs {needed}: {cure}")
 
 
 def differences(engine: Engine) -> list[str]:
