@@ -53,6 +53,7 @@ from actors.metrics.collector import Metrics
 from actors.metrics.routes import MetricsRoutes
 from actors.process import Process, Servers
 from actors.runtime import log
+from actors.runtime.breakable import Breakable
 from actors.runtime.cell import Context
 from actors.runtime.child import ChildSpec, GiveUp
 from actors.runtime.events import StopWanted
@@ -235,7 +236,7 @@ def run(settings: Settings, reread: Callable[[], Settings] = load) -> int:
 
 
 def _refuse(problem: str, exit_code: int) -> int:
-    sys.stderr.write(f"alpha-panda: {masked(problem)}\n")
+    Breakable(sys.stderr).write(f"alpha-panda: {masked(problem)}\n")
     return exit_code
 
 

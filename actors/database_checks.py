@@ -54,8 +54,9 @@ def _schema(database: Database, database_error: type[Exception]) -> Callable[[],
         try:
             database.check_schema()
         except database_error as error:
-            upgrade = f"run `{program()} db upgrade`"
-            raise CheckFailed(str(error), upgrade if upgrade in str(error) else "see PostgreSQL") from error
+            cures = (f"run `{program()} db {words}`" for words in ("upgrade", "adopt --dry-run"))
+            told = next((cure for cure in cures if cure in str(error)), "see PostgreSQL")
+            raise CheckFailed(str(error), told) from error
         return "at head"
 
     return check

@@ -23,6 +23,7 @@ from actors.gateway.embedded import EmbeddedNats
 from actors.messages import StopTree
 from actors.reload import LiveSettings
 from actors.runtime import log
+from actors.runtime.breakable import Breakable
 from actors.runtime.cell import Context, Surroundings
 from actors.runtime.clock import SystemClock, Timers
 from actors.runtime.dead_letters import DeadLetters
@@ -288,5 +289,5 @@ class Process:
     @staticmethod
     def _leave(exit_code: int) -> None:
         """End at once: what is not committed is delivered again, and the embedded servers follow their parent."""
-        sys.stderr.flush()
+        Breakable(sys.stderr).flush()
         os._exit(exit_code)

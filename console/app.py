@@ -7,6 +7,7 @@ daemon, of NATS and of SQLAlchemy. Only this module and `console.commands` impor
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -226,7 +227,9 @@ def execute(arguments: list[str]) -> int:
             raise
         return INTERRUPTED  # Rich has met the closed pipe, and ends the program by itself
     except OSError as error:
-        return _fail([f"{error.filename or 'system'}: {error.strerror}; check the path and the rights"], FAILED)
+        if error.filename is None:
+            return _fail([f"{error.strerror}; see where the output goes"], FAILED)
+        return _fail([f"{error.filename}: {error.strerror}; check the path and the rights"], FAILED)
     return code if isinstance(code, int) else OK
 
 
@@ -246,8 +249,9 @@ def _usage(error: typer.BadParameter) -> str:
 
 
 def _fail(problems: Sequence[str], code: int) -> int:
-    for problem in problems:
-        sys.stderr.write(f"{PROGRAM}: {problem}\n")
+    with contextlib.suppress(OSError):
+        for problem in problems:
+            sys.stderr.write(f"{PROGRAM}: {problem}\n")
     return code
 
 

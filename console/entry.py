@@ -18,6 +18,8 @@ from types import FrameType
 
 from console.failure import INTERRUPTED, OK
 
+STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
 
 def main() -> None:
     """Run the command of the process's arguments, and end the process with its exit code."""
@@ -26,6 +28,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, _end)
     if sys.argv[1:][-1:] == ["run"] and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end)
+    _open_streams()
     gc.disable()
     from console.app import execute  # noqa: PLC0415 - this is what takes the time
 
@@ -40,11 +43,21 @@ def _end(number: int, _frame: FrameType | None) -> None:
     os._exit(INTERRUPTED if number == signal.SIGINT else OK)
 
 
+def _open_streams() -> None:
+    """A standard stream that was closed leads nowhere: else the next socket had its number, and got what is printed."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < len(STANDARD):
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, (name, mode) in enumerate(STANDARD):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def _leave(exit_code: int) -> None:
-    """At once where nothing is left to do: no thread that another would wait for, no output that cannot be written."""
+    """At once where no thread is left that another would wait for. Whether the output was taken is known by now."""
     if threading.active_count() == 1:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(exit_code)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(exit_code)
     sys.exit(exit_code)

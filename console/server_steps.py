@@ -20,7 +20,7 @@ from console.operator_socket import OperatorSocket
 from console.output import counted
 from persistence import embedded as embedded_postgres
 from persistence.database import Database, open_database
-from persistence.errors import PersistenceError, TokenKeyError, Unavailable
+from persistence.errors import NotMigrated, PersistenceError, TokenKeyError, Unavailable
 from persistence.rights import missing_rights, server_version
 from persistence.server_process import EmbeddedServerError
 from persistence.token_cipher import TokenCipher
@@ -165,7 +165,10 @@ def _tokens(database: Database) -> str:
 def _books(database: Database) -> str:
     """Whether a daemon could open them all: a broker of whose books it cannot open one is parked."""
     try:
+        database.check_schema()
         found = read_all(database, READING_S)
+    except NotMigrated:
+        return "not looked at before the schema is that of this version"
     except Unavailable as error:
         if error.sqlstate != TOOK_TOO_LONG:
             return "not looked at, as the tables cannot be read"

@@ -12,12 +12,13 @@ import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
 from actors.masking import masked_value
 from actors.runtime import journal
+from actors.runtime.breakable import Breakable
 from actors.runtime.repetition import EACH, Repetitions
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -29,7 +30,7 @@ def configure(
     """Set up logging for the process: `form` is `console`, `json` or `journal`, or None to choose by the stream."""
     out = sys.stderr if stream is None else stream
     chosen = form or choose_form(out)
-    factory: Any = structlog.WriteLoggerFactory(file=out)
+    factory: Any = structlog.WriteLoggerFactory(file=cast("TextIO", Breakable(out)))
     render: Any
     if chosen == "console":
         plain = structlog.dev.plain_traceback

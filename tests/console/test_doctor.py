@@ -123,17 +123,20 @@ def test_a_key_file_is_judged_by_what_it_holds_and_by_who_may_read_it(
     assert told == "1 key, the first of which seals" if code == 0 else f"AUTH__TOKEN_KEYS_FILE {tmp_path}/keys" in told
 
 
-def test_a_schema_that_is_not_at_head_is_to_be_upgraded(
-    command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str
+@pytest.mark.parametrize(
+    ("revision", "cure"), [("0001", "run `alpha-panda db adopt --dry-run`"), ("0002", "run `alpha-panda db upgrade`")]
+)
+def test_a_schema_that_is_not_at_head_is_to_be_brought_there(
+    command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str, revision: str, cure: str
 ) -> None:
     monkeypatch.setenv("DATABASE__POSTGRES_URL", database_url)
-    execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+    execute(database_url, f"UPDATE alembic_version SET version_num = '{revision}'")
 
     code, found = steps(command)
 
     assert code == 78
     assert failed(found) == {"Schema"}
-    assert "db upgrade" in found["Schema"]["cure"]
+    assert found["Schema"]["cure"] == cure
 
 
 def test_a_user_without_rights_is_found(command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:

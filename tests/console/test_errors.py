@@ -229,3 +229,24 @@ def test_a_command_ends_only_when_its_last_thread_has() -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=30)
 
     assert (done.returncode, done.stdout) == (3, b"the last word\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "code", "printed", "told"),
+    [
+        ("--version", ">&-", 0, b"", b""),
+        ("doctor --json", ">&-", 0, b"", b""),
+        ("--version", "2>&-", 0, b"a", b""),
+        ("bogus", "2>&-", 64, b"", b""),
+        ("bogus", "2>/dev/full", 64, b"", b""),
+        ("--version", "<&- >&- 2>&-", 0, b"", b""),
+        ("--version", ">/dev/full", 1, b"", b"alpha-panda: No space left on device; see where the output goes\n"),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_is_no_traceback(
+    words: str, streams: str, code: int, printed: bytes, told: bytes
+) -> None:
+    command = f'exec "$0" "$1" "$2" {words} {streams}'
+    done = subprocess.run(["sh", "-c", command, *PROGRAM], cwd=CHECKOUT, capture_output=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout[:1], done.stderr) == (code, printed, told)

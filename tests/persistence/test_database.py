@@ -229,7 +229,12 @@ def test_an_empty_database_is_not_migrated(postgres_url: str) -> None:
 
 @pytest.mark.parametrize(
     ("revision", "said"),
-    [("0001", "at 0001.*needs 0.*db adopt"), ("0002", "at 0002.*needs 0.*db upgrade"), ("9999", "9999.*newer"), ("cc6a84f0b6f1", "db adopt")],
+    [
+        ("0001", "at 0001.*needs 0.*db adopt"),
+        ("0002", "at 0002.*needs 0.*db upgrade"),
+        ("9999", "9999.*newer"),
+        ("cc6a84f0b6f1", "db adopt"),
+    ],
 )
 def test_another_revision_is_not_migrated(database_url: str, revision: str, said: str) -> None:
     with connected(database_url) as other:

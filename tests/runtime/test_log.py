@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -48,6 +49,24 @@ def test_a_line_is_one_json_object_with_its_fields() -> None:
 
     assert entry.pop("timestamp").endswith("Z")
     assert entry == {"event": "order failed", "level": "warning", "broker": "paper", "correlation_id": "c-1"}
+
+
+def test_a_stream_that_takes_nothing_is_no_error_and_has_the_lines_that_it_takes_again() -> None:
+    class Full(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    stream = Full()
+    log.configure("info", "json", stream)
+    structlog.get_logger().info("lost")
+    stream.full = False
+    structlog.get_logger().info("kept")
+
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["kept"]
 
 
 def test_the_console_shows_the_same_without_colours_where_there_is_no_terminal() -> None:

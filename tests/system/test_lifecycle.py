@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -185,3 +186,19 @@ def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: 
             eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
         finally:
             second.kill()
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", "2>&1 | true"], ids=["full", "closed", "unread"])
+def test_a_log_that_nobody_takes_ends_nothing(tmp_path: Path, database_url: str, streams_url: str, where: str) -> None:
+    command = ("sh", "-c", f'"$0" -c "from console.entry import main; main()" run {where}', sys.executable)
+    servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+    daemon = Daemon(tmp_path / "state", command=command, RUNTIME_DIR=str(tmp_path / "state"), **servers)
+    with daemon:
+        daemon.request("POST", "/children/trading.paper/crash")
+        eventually(lambda: daemon.child("trading.paper")["restarts"] == 1)
+        streams.publish(streams_url, "paper.signals.validated", [b"bad", streams.signal()])
+        eventually(lambda: daemon.status()["brokers"]["paper"]["fills"] == 1)
+
+        os.kill(daemon.status()["pid"], signal.SIGTERM)
+
+        assert daemon.running.wait(20) == 0
