@@ -82,7 +82,7 @@ class TestTheDatabase:
         assert "DATABASE__POSTGRES_URL" in str(result.cure)
 
     def test_a_schema_that_is_not_at_head_is_to_be_upgraded(self, database_url: str) -> None:
-        execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+        execute(database_url, "UPDATE alembic_version SET version_num = '0002'")
 
         result = found(database_url, Directory(), "Schema")
 

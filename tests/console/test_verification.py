@@ -95,7 +95,7 @@ def test_other_programs_get_every_finding_as_json(command: Command, given_url: s
 
 
 def test_a_database_that_is_not_at_head_is_a_mismatch(command: Command, given_url: str) -> None:
-    execute(given_url, "UPDATE alembic_version SET version_num = '0001'")
+    execute(given_url, "UPDATE alembic_version SET version_num = '0002'")
 
     result = command(*WORDS)
 
