@@ -190,6 +190,9 @@ class Process:
             self._log.warning(exposed)
         for name, meant in misspelt(self._settings).items():
             self._log.warning(told(name, meant))
+        for name in self._settings.active_brokers:
+            if name not in self._settings.brokers:
+                self._log.warning(f"{name} is in ACTIVE_BROKERS, and not enabled by TRADING__{name.upper()}__ENABLED")
 
     def _up(self) -> None:
         tune_interpreter()

@@ -192,17 +192,16 @@ def test_a_file_without_a_good_key_ends_the_start_before_anything_is_made(
     assert "unencrypted" not in daemon.log()
 
 
-def test_a_file_of_keys_that_others_may_read_and_a_misspelt_setting_are_warned_of(
-    tmp_path: Path, key_file: Path, servers: dict[str, str]
-) -> None:
+def test_what_is_likely_not_meant_is_warned_of(tmp_path: Path, key_file: Path, servers: dict[str, str]) -> None:
     key_file.chmod(0o640)
-    given = {"AUTH__TOKEN_KEYS_FILE": str(key_file), "LOG_LEVEL": "debug"}
+    given = {"AUTH__TOKEN_KEYS_FILE": str(key_file), "LOG_LEVEL": "debug", "ACTIVE_BROKERS": "paper,zerodha"}
 
     with Daemon(tmp_path / "state", **given, **servers) as daemon:
         told = daemon.log()
 
     assert f"AUTH__TOKEN_KEYS_FILE {key_file} can be read by others (640): chmod 600" in told
     assert told.count("LOG_LEVEL is no setting: did you mean LOG__LEVEL?") == 1
+    assert told.count("zerodha is in ACTIVE_BROKERS, and not enabled by TRADING__ZERODHA__ENABLED") == 1
 
 
 def test_a_new_key_is_one_that_the_service_takes(command: Command) -> None:
