@@ -59,6 +59,11 @@ class Pending:
         return len(self.holds) * patience.insistent_lock_s + self.work_s
 
 
+def worked_on(ahead: Sequence[str]) -> frozenset[str]:
+    """The tables whose rows decide how long these revisions take."""
+    return frozenset(hold.table for revision in ahead for hold in HOLDS[revision] if hold.rows_per_s)
+
+
 def pending(ahead: Sequence[str], relations: frozenset[str], rows: Mapping[str, int]) -> tuple[Pending, ...]:
     """What is ahead of a database with these relations, and so many rows in them."""
     return tuple(

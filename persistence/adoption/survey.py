@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from persistence.adoption.catalogue import Catalogue, read_catalogue
+from persistence.adoption.catalogue import Catalogue, read_catalogue, read_table
 from persistence.adoption.cleaning import holding_nothing
 from persistence.adoption.connection import Connection, Patience, connected
 from persistence.adoption.foresight import BegunAnew, Change, begun_anew, changes, expected_books, misnamed
 from persistence.adoption.kinds import Kind, differences, kind_of, obstacles
-from persistence.adoption.pending import Pending, pending
+from persistence.adoption.pending import Pending, pending, worked_on
 from persistence.adoption.plan import Action, Plan, plan_for
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 from persistence.books import ProblemOf, Unreadable, unreadable
@@ -84,7 +84,7 @@ def survey(url: str, settings: DatabaseSettings, problem_of: ProblemOf = lambda 
         plan = plan_for(catalogue, heads())
         foreseen = plan.kind not in {Kind.EMPTY, Kind.OURS}
         counts = {table.name: _count(connection, table.name, table.about_rows) for table in catalogue.tables}
-        found = _pending(plan, catalogue, counts)
+        found = _pending(connection, plan, catalogue, counts)
         return Survey(
             plan,
             counts,
@@ -142,11 +142,15 @@ def _losses(connection: Connection) -> dict[str, int]:
     return _positive({**duplicates, FOREIGN_KEY.table: orphans})
 
 
-def _pending(plan: Plan, catalogue: Catalogue, counts: dict[str, Count]) -> tuple[Pending, ...]:
+def _pending(connection: Connection, plan: Plan, catalogue: Catalogue, counts: dict[str, Count]) -> tuple[Pending, ...]:
     if plan.kind is not Kind.OURS:
         return ()
+    ahead = ahead_of(plan.revision)
     rows = {table: count.rows for table, count in counts.items()}
-    return pending(ahead_of(plan.revision), catalogue.relations, rows)
+    for name in worked_on(ahead) - rows.keys():
+        if (table := read_table(connection, name)) is not None:
+            rows[name] = _count(connection, name, table.about_rows).rows
+    return pending(ahead, catalogue.relations, rows)
 
 
 def _copied_bytes(connection: Connection, plan: Plan, found: tuple[Pending, ...]) -> int:

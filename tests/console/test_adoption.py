@@ -15,6 +15,7 @@ from persistence.urls import normalise_url
 from tests.adoption.dirt import fill, snapshot
 from tests.adoption.dumps import schema_of
 from tests.adoption.old_databases import L0, L1, OldDatabase
+from tests.conftest import execute
 from tests.console.conftest import Command
 from tests.persistence.databases import connected, name_of, new_database
 
@@ -182,6 +183,9 @@ def test_an_upgrade_is_planned_by_revision_with_what_each_locks(
 ) -> None:
     with new_database(postgres_url) as url:
         migrate.upgrade(configuration(url), "0005")
+        execute(
+            url, "INSERT INTO inbox (consumer, message_id) SELECT 'c', n::text FROM generate_series(1, 300000) AS n"
+        )
         monkeypatch.setenv("DATABASE__POSTGRES_URL", url)
 
         planned, done = command("db", "adopt", "--dry-run"), command("db", "adopt", "--yes")
@@ -192,7 +196,7 @@ def test_an_upgrade_is_planned_by_revision_with_what_each_locks(
         ["upgrade to 0006: trading_sessions", "ACCESS EXCLUSIVE", "all about 1.2s"],
         ["upgrade to 0007: instruments", "SHARE", "writers about 1.2s"],
         ["upgrade to 0008: trading_events", "ACCESS EXCLUSIVE", "all about 1.2s"],
-        ["upgrade to 0009: inbox", "ACCESS EXCLUSIVE", "all about 1.2s"],
+        ["upgrade to 0009: inbox", "ACCESS EXCLUSIVE", "all about 1.4s"],
     ]
     assert "A revision waits up to 1.2s for the lock of each of its tables" in planned.out
 
