@@ -28,7 +28,7 @@ from persistence.urls import normalise_url
 from settings import program
 
 OLDEST = "0001"
-"""Where a downgrade leads: the schema from before this program, whose tables are rewritten on the way to head."""
+"""Where the way back leads: the form of L0, whose tables are rewritten on the way to head."""
 _LOCKS = Budget(attempts=20, within_s=120.0, first_pause_s=1.0, of=(Conflict,))
 """An attempt waits up to 5 s for a lock, see `migrations.env`."""
 

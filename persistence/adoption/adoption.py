@@ -16,10 +16,10 @@ from persistence.adoption.registry import fill_and_forbid_null, link, set_orphan
 from persistence.adoption.replacement import begin, build_indexes, prepare
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import REVISION, Shape
-from persistence.adoption.shapes import L0_REVISION, SHAPES
+from persistence.adoption.shapes import SHAPES
 from persistence.adoption.survey import refuse
 from persistence.errors import Unavailable
-from persistence.migration import heads, upgrade
+from persistence.migration import OLDEST, heads, upgrade
 from settings import DatabaseSettings
 
 Told = Callable[["Progress"], None]
@@ -116,7 +116,7 @@ class Walk:
             self._connection.run(
                 f"INSERT INTO {STATE} (step, key) VALUES ('kind', %s) ON CONFLICT DO NOTHING", (self._plan.kind.name,)
             )
-            if self._catalogue.revision == L0_REVISION:
+            if self._catalogue.revision == OLDEST:
                 # It would let an upgrade migrate the tables beneath their copies.
                 self._run("DELETE FROM alembic_version")
 

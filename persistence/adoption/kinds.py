@@ -9,14 +9,8 @@ from urllib.parse import quote
 from persistence.adoption.catalogue import STATE, Catalogue, LiveColumn, LiveTable
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Column, Index, Shape
-from persistence.adoption.shapes import (
-    ALPHA_PANDAS_REVISION,
-    FOREIGN_KEY,
-    L0_REVISION,
-    LATER_INDEXES,
-    REWRITABLE,
-    SHAPES,
-)
+from persistence.adoption.shapes import ALPHA_PANDAS_REVISION, FOREIGN_KEY, LATER_INDEXES, REWRITABLE, SHAPES
+from persistence.migration import OLDEST
 from settings import program
 
 OLDEST_SERVER = 140_000
@@ -40,7 +34,7 @@ def kind_of(catalogue: Catalogue) -> Kind:
         return Kind[catalogue.begun_as]
     if catalogue.revision == ALPHA_PANDAS_REVISION:
         return Kind.L2
-    if catalogue.revision not in {"", L0_REVISION}:
+    if catalogue.revision not in {"", OLDEST}:
         return Kind.OURS
     if not (catalogue.tables or catalogue.revision):
         return Kind.EMPTY

@@ -10,8 +10,6 @@ from __future__ import annotations
 from persistence.adoption.shape import REVISION, Column, ForeignKey, Index, Shape
 
 ALPHA_PANDAS_REVISION = "cc6a84f0b6f1"
-L0_REVISION = "0001"
-"""The revision of this program that has the form of L0: the way back leads there."""
 MONEY = ("total_realized_pnl", "total_unrealized_pnl", "total_pnl", "cash")
 OLD_KINDS_OF_STRATEGY = ("SimpleMomentumStrategy", "MomentumStrategy", "MeanReversionStrategy")
 
