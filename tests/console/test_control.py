@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -62,7 +61,7 @@ def test_a_daemon_that_is_frozen_is_named_with_the_way_to_end_it(
 ) -> None:
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     with embedded_daemon(tmp_path / "state") as own:
-        own.running.send_signal(signal.SIGSTOP)
+        own.stand_still()
 
         with pytest.raises(Failure, match=f"process {own.running.pid} has not answered .* `kill -9 {own.running.pid}`"):
             stop(load(), patience_s=0.3)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.conftest import execute
+from tests.faults import lease
 from tests.faults.points import POINTS, Point
 from tests.faults.servers import standing_still
 from tests.faults.world import World
@@ -189,10 +189,10 @@ def _lose_commits(world: World, random: Random) -> None:
 
 
 def _take_lease(world: World, random: Random) -> None:
-    execute(world.database_url, "UPDATE broker_leases SET owner = 'other:1', epoch = epoch + 1")
-    eventually(lambda: world.daemon.status()["brokers"]["paper"]["state"] == "standby")
+    lease.take_away(world.database_url)
+    world.daemon.wait_until_broker("standby")
     world.wait(random.uniform(0, 2))
-    world.servers.expire_the_lease()
+    lease.expire(world.database_url)
 
 
 def _fill_disk(world: World, random: Random) -> None:

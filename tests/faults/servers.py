@@ -86,10 +86,6 @@ class Servers:
         os.kill(server.pid, signal.SIGKILL)
         eventually(lambda: server.poll() is not None)
 
-    def expire_the_lease(self) -> None:
-        """As when whoever holds it did not renew it in time."""
-        execute(self.database_url, "UPDATE broker_leases SET expires_at = to_timestamp(0)")
-
     def mend(self) -> None:
         """Whatever does not run is started, whatever stands still goes on; called in the main thread."""
         for server in (self.postgres, self.nats):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from actors.gateway.connection import ACK_WAIT_S
-from tests.conftest import execute
+from tests.faults import lease
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold, assert_nobody_restarted
 from tests.faults.servers import Servers
 from tests.faults.trader import Trader
 from tests.system.daemon import Daemon, eventually
-
-STEAL = "UPDATE broker_leases SET owner = 'other:1', epoch = epoch + 1"
-EXPIRE = "UPDATE broker_leases SET expires_at = to_timestamp(0)"
 
 
 def lose_the_answer_to_a_commit(servers: Servers) -> None:
@@ -90,16 +85,16 @@ def test_a_batch_whose_lease_is_lost_leaves_nothing_and_is_handled_by_the_next_h
     faults.arm("writing", action)
     trader.trade(streams_url, 40)
     faults.wait_until_hit("writing")
-    execute(database_url, STEAL)
+    lease.take_away(database_url)
     if action == "hold":
         faults.let_go()
     else:
-        daemon.running.send_signal(signal.SIGCONT)
-    eventually(lambda: daemon.status()["brokers"]["paper"]["state"] == "standby")
-    assert not daemon.status()["brokers"]["paper"]["lease"]["mine"]
+        daemon.go_on()
+    standing_by = daemon.wait_until_broker("standby")
+    assert not standing_by["lease"]["mine"]
 
-    execute(database_url, EXPIRE)
-    eventually(lambda: daemon.status()["brokers"]["paper"]["state"] == "trading")
+    lease.expire(database_url)
+    daemon.wait_until_broker("trading")
 
     assert_all_hold(database_url, streams_url, trader)
     assert_nobody_restarted(daemon)

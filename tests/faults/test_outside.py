@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import pytest
 
 from actors.gateway.connection import ACK_WAIT_S
+from tests.faults import lease
 from tests.faults.invariants import assert_all_hold, assert_nobody_restarted
 from tests.faults.servers import Servers, standing_still
 from tests.faults.trader import Trader
@@ -92,10 +92,10 @@ def test_a_daemon_that_stands_still_until_its_lease_is_over_takes_it_again(
 ) -> None:
     epoch = reaching.status()["brokers"]["paper"]["lease"]["epoch"]
     trader.everything(servers.nats_url, 50)
-    reaching.running.send_signal(signal.SIGSTOP)
+    reaching.stand_still()
     trader.trade(servers.nats_url, 50)
-    servers.expire_the_lease()
-    reaching.running.send_signal(signal.SIGCONT)
+    lease.expire(servers.database_url)
+    reaching.go_on()
 
     trader.everything(servers.nats_url, 50)
     eventually(lambda: reaching.status()["brokers"]["paper"]["lease"]["epoch"] > epoch)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
-from tests.conftest import execute
+from tests.faults import lease
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold
 from tests.faults.trader import Trader
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
-
-
-def state_of(daemon: Daemon) -> str:
-    return str(daemon.status()["brokers"]["paper"]["state"])
 
 
 def test_a_daemon_that_goes_on_after_another_took_over_changes_nothing_and_no_order(
@@ -25,18 +20,18 @@ def test_a_daemon_that_goes_on_after_another_took_over_changes_nothing_and_no_or
     other = Faults(tmp_path / "other-faults").daemon(tmp_path / "other", **servers)
     other.start()
     try:
-        eventually(lambda: state_of(other) == "standby")
-        daemon.running.send_signal(signal.SIGSTOP)
+        other.wait_until_broker("standby")
+        daemon.stand_still()
         trader.trade(streams_url, 100)
-        execute(database_url, "UPDATE broker_leases SET expires_at = to_timestamp(0)")
-        eventually(lambda: state_of(other) == "trading")
+        lease.expire(database_url)
+        other.wait_until_broker("trading")
         trader.trade(streams_url, 100)
 
-        daemon.running.send_signal(signal.SIGCONT)
+        daemon.go_on()
         trader.trade(streams_url, 100)
 
         assert_all_hold(database_url, streams_url, trader)
-        eventually(lambda: state_of(daemon) == "standby")
+        daemon.wait_until_broker("standby")
     finally:
         other.kill()
 
@@ -67,15 +62,15 @@ def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets
 
     def take_over() -> None:
         daemon.kill()
-        execute(database_url, "UPDATE broker_leases SET expires_at = to_timestamp(0)")
-        eventually(lambda: state_of(other) == "trading")
+        lease.expire(database_url)
+        other.wait_until_broker("trading")
         eventually(lambda: streams.consumer_made_at(streams_url, "PAPER_SIGNALS", "trading-paper") != made_at)
         trader.trade(streams_url, 40)
         assert_all_hold(database_url, streams_url, trader, timeout_s=20)
 
     other.start()
     try:
-        eventually(lambda: state_of(other) == "standby")
+        other.wait_until_broker("standby")
         taken = streams.pull_meanwhile(streams_url, "PAPER_SIGNALS", "trading-paper", 10, take_over)
         assert taken == 1, "the one that came is that the consumer was deleted"
     finally:

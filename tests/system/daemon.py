@@ -117,6 +117,31 @@ class Daemon:
         found: dict[str, Any] = eventually(reached, timeout_s)
         return found
 
+    def wait_until_broker(self, state: str, broker: str = "paper", timeout_s: float = 30.0) -> dict[str, Any]:
+        """Wait for the broker's state; returns what the status says of it."""
+
+        def reached() -> dict[str, Any]:
+            said: dict[str, Any] = self.status()["brokers"][broker]
+            assert said["state"] == state, said
+            return said
+
+        found: dict[str, Any] = eventually(reached, timeout_s)
+        return found
+
+    def stand_still(self) -> None:
+        """SIGSTOP, and wait until it stands."""
+        self.running.send_signal(signal.SIGSTOP)
+        eventually(self._stands)
+
+    def go_on(self) -> None:
+        """SIGCONT to a process that stands or is about to: one sent too early would be lost."""
+        eventually(self._stands)
+        self.running.send_signal(signal.SIGCONT)
+
+    def _stands(self) -> bool:
+        stat = Path(f"/proc/{self.running.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
     def stop(self, timeout_s: float = 40.0) -> int:
         """SIGTERM; returns the exit code."""
         self.running.send_signal(signal.SIGTERM)

@@ -59,7 +59,7 @@ def test_it_lasts_while_actors_are_restarted(daemon: Daemon, database_url: str, 
         daemon.request("POST", f"/children/{name}/crash")
         eventually(lambda name=name: daemon.child(name)["restarts"] >= 1)
     eventually(lambda: intake(daemon) == "drained")
-    eventually(lambda: daemon.status()["brokers"]["paper"]["state"] == "trading")
+    daemon.wait_until_broker("trading")
     sent = a_crowd(20)
     streams.publish(streams_url, SIGNALS, sent)
     ticks = {"handled": daemon.child("trading.paper")["handled"]}

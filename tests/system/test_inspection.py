@@ -71,7 +71,7 @@ def stuck_daemon(tmp_path: Path, packages: Path, database_url: str, streams_url:
         PYTHONPATH=str(packages),
     ).start()
     try:
-        eventually(lambda: daemon.status()["brokers"]["hanging"]["state"] == "trading")
+        daemon.wait_until_broker("trading", "hanging")
         eventually(lambda: "HANGING_SIGNALS" in daemon.status()["nats"]["streams"])
         order = streams.signal(broker="hanging")
         order["data"]["original_signal"]["metadata"] = {"note": IN_A_MESSAGE}

@@ -73,7 +73,7 @@ def with_broker(adapters: Path, database_url: str, nats_url: str) -> Iterator[Da
     ).start()
     try:
         daemon.wait_until("degraded")
-        eventually(lambda: daemon.status()["brokers"]["spelling"]["state"] == "trading")
+        daemon.wait_until_broker("trading", "spelling")
         yield daemon
     finally:
         daemon.kill()

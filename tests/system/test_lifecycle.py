@@ -178,8 +178,8 @@ def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: 
     with first:
         second.start()
         try:
-            eventually(lambda: second.status()["brokers"]["paper"]["state"] == "standby")
-            assert second.status()["brokers"]["paper"]["lease"]["mine"] is False
+            standing_by = second.wait_until_broker("standby")
+            assert standing_by["lease"]["mine"] is False
             first.kill()
             second.wait_until("ready", 30)
             streams.publish(streams_url, "paper.signals.validated", [streams.signal()])

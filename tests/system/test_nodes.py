@@ -27,7 +27,7 @@ def two(tmp_path: Path, database_url: str, streams_url: str) -> Iterator[tuple[D
     with first:
         second.start()
         try:
-            eventually(lambda: second.status()["brokers"]["paper"]["state"] == "standby")
+            second.wait_until_broker("standby")
             eventually(lambda: second.status()["nats"]["state"] == "up")
             yield first, second
         finally:

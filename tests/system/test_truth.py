@@ -221,11 +221,11 @@ def test_one_that_was_killed_is_down_and_shown_as_it_was_last(
 
 def test_one_that_stands_still_is_unknown(state_dir: Path, database_url: str, streams_url: str, asked: Asked) -> None:
     with Daemon(state_dir, DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url) as daemon:
-        daemon.running.send_signal(signal.SIGSTOP)
+        daemon.stand_still()
         try:
             shown, document = asked()
         finally:
-            daemon.running.send_signal(signal.SIGCONT)
+            daemon.go_on()
 
     assert shown.code == 3
     assert "no answer in 2 s" in document["why_not_ready"][0]
