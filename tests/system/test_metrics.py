@@ -81,7 +81,7 @@ def test_figures_are_there_while_the_servers_are_silent_and_the_writer_is_stuck(
             eventually(lambda: scrape(daemon).value("alpha_panda_actor_handling_seconds", **busy) > 1)
             nats.silent = True
 
-            found = parsed(scrape_text(daemon, timeout_s=1.0))
+            found = eventually(lambda: parsed(scrape_text(daemon, timeout_s=1.0)))
 
             assert found.value("alpha_panda_actor_handling_seconds", **busy) > 1
             assert found.value("alpha_panda_commits_total") == 0
