@@ -141,9 +141,7 @@ def test_a_table_in_use_is_given_up_and_named_with_its_user_while_others_hardly_
     with connected(empty_url, connect_args={"application_name": "the-report"}) as reader, writer:
         reader.exec_driver_sql("BEGIN")
         reader.exec_driver_sql("SELECT count(*) FROM portfolio_snapshots")
-        with pytest.raises(
-            Conflict, match=r"portfolio_snapshots was in use for 5 s.*the-report, idle in transaction"
-        ):
+        with pytest.raises(Conflict, match=r"portfolio_snapshots was in use for 5 s.*the-report, idle in transaction"):
             adopt(
                 empty_url, SETTINGS, lambda _: None, Patience(lock_s=0.2, insistent_lock_s=0.3, hold_s=1.0, total_s=5.0)
             )

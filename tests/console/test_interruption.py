@@ -6,6 +6,7 @@ import configparser
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ sys.meta_path.insert(0, Interruption())
 module, _, function = {entry!r}.partition(":")
 sys.exit(getattr(importlib.import_module(module), function)())
 """
+
+
+@pytest.fixture(autouse=True)
+def _not_ignored() -> Iterator[None]:
+    """A shell that runs the tests in the background lets them ignore SIGINT, and they would hand that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupted_at(module: str, *words: str, number: int = signal.SIGINT) -> subprocess.CompletedProcess[str]:
