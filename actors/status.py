@@ -148,6 +148,8 @@ class StatusReport:
         placed, failed = events.get("order_placed", 0), events.get("order_failed", 0)
         if child is not None and child.status is not Status.RUNNING:
             own["state"] = _BROKER_SHOWN.get(child.status) or _state(child)
+        if child is not None and child.status is Status.PARKED:
+            own |= _NO_BOOKS
         return {
             "state": own.get("state", "starting"),
             "lease": own.get("lease", _NO_LEASE),
@@ -157,13 +159,14 @@ class StatusReport:
             "fills": events.get("order_filled", 0),
             "failed": failed,
             "pending": own.get("pending", 0),
-            "realized_pnl": own.get("realized_pnl", "0"),
-            "unrealized_pnl": own.get("unrealized_pnl", "0"),
+            "realized_pnl": own.get("realized_pnl"),
+            "unrealized_pnl": own.get("unrealized_pnl"),
             "last_signal_age_s": own.get("last_signal_age_s"),
         }
 
 
 _NO_SESSION = {"user_id": None, "expires_at": None, "state": "none"}
+_NO_BOOKS = {"realized_pnl": None, "unrealized_pnl": None}
 _NO_LEASE = {"owner": None, "epoch": None, "mine": False}
 _NO_DATABASE: dict[str, Any] = {
     "state": "starting",

@@ -89,8 +89,9 @@ def brokers_table(brokers: Mapping[str, Mapping[str, Any]], wide: bool) -> Rende
             _marked(broker.get("failed", 0), "red"),
             "-" if last is None else duration(last).partition(" ")[0],
         )
-        realised, unrealised = money(broker["realized_pnl"]), money(broker["unrealized_pnl"])
-        lines.append(Text(f"{name}: realised {realised}, unrealised {unrealised}"))
+        realised, unrealised = broker["realized_pnl"], broker["unrealized_pnl"]
+        known = f"realised {money(realised)}, unrealised {money(unrealised)}"
+        lines.append(Text(f"{name}: {'books not open here' if realised is None else known}"))
     return Group(table, *lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -52,7 +52,7 @@ STRATEGIES_MEASURED = 200
 
 @dataclass(frozen=True, slots=True)
 class BrokerSnapshot:
-    """The broker's part of the status, except its session."""
+    """The broker's part of the status, except its session; of books that are not open here no amount is known."""
 
     state: str
     owner: str | None
@@ -66,11 +66,14 @@ class BrokerSnapshot:
         return {
             "state": self.state,
             "lease": {"owner": self.owner, "epoch": self.epoch, "mine": self.mine},
-            "realized_pnl": wire(sum((one.realized_pnl for one in self.portfolios), Decimal())),
-            "unrealized_pnl": wire(sum((one.unrealized_pnl for one in self.portfolios), Decimal())),
+            "realized_pnl": self._sum(one.realized_pnl for one in self.portfolios),
+            "unrealized_pnl": self._sum(one.unrealized_pnl for one in self.portfolios),
             "last_signal_age_s": None if self.signal_at is None else round(now - self.signal_at, 3),
             "pending": self.pending,
         }
+
+    def _sum(self, amounts: Iterable[Decimal]) -> str | None:
+        return wire(sum(amounts, Decimal())) if self.mine else None
 
     def as_metrics(self) -> Iterator[Metric]:
         """The money of each strategy, of no more than can be looked at."""
@@ -327,13 +330,14 @@ class TradingActor(ServiceActor):
         if not self._changed:
             return
         self._changed = False
+        mine = self._token is not None
         self.context.publish(
             BrokerSnapshot(
                 self._state,
                 self._owner,
                 self._epoch,
-                self._token is not None,
-                tuple(self._portfolios.values()),
+                mine,
+                tuple(self._portfolios.values()) if mine else (),
                 self._signal_at,
                 len(self._pending),
             )

@@ -223,7 +223,8 @@ class TestBrokers:
 
             document = report(grove).build()
 
-            assert document["brokers"]["paper"]["state"] == "failed"
+            broker = document["brokers"]["paper"]
+            assert (broker["state"], broker["realized_pnl"], broker["unrealized_pnl"]) == ("failed", None, None)
             assert document["why_not_ready"] == ["trading.paper is parked: ValueError: no session"]
             assert document["state"] == "degraded"
 

@@ -107,6 +107,13 @@ def test_money_is_shown_at_any_width(width: int) -> None:
     assert "987,654,321.10" in screen
 
 
+def test_money_that_nobody_here_knows_is_not_made_up() -> None:
+    shown = document()
+    shown["brokers"]["paper"] |= {"realized_pnl": None, "unrealized_pnl": None}
+
+    assert "paper: books not open here" in printed(shown, 80)
+
+
 def test_a_check_is_shown_with_its_cure_and_an_old_one_with_its_age() -> None:
     screen = printed(document() | {"checks": [*document()["checks"], check("NATS", "healthy", "up", OLD)]}, 80)
 

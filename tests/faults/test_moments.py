@@ -91,7 +91,7 @@ def test_a_batch_whose_lease_is_lost_leaves_nothing_and_is_handled_by_the_next_h
     else:
         daemon.go_on()
     standing_by = daemon.wait_until_broker("standby")
-    assert not standing_by["lease"]["mine"]
+    assert (standing_by["lease"]["mine"], standing_by["realized_pnl"]) == (False, None)
 
     lease.expire(database_url)
     daemon.wait_until_broker("trading")

@@ -179,7 +179,7 @@ def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: 
         second.start()
         try:
             standing_by = second.wait_until_broker("standby")
-            assert standing_by["lease"]["mine"] is False
+            assert (standing_by["lease"]["mine"], standing_by["realized_pnl"]) == (False, None)
             first.kill()
             second.wait_until("ready", 30)
             streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
