@@ -9,7 +9,7 @@ from tests.system.daemon import CHECKOUT
 from tests.systemd.machine import Machine
 from tests.systemd.service import INSTALL, PAGE, Stopwatch, tell
 
-AS_USER = "cd / && runuser -u {user} -- env COLUMNS=200 alpha-panda status; echo code $?"
+AS_USER = "cd / && runuser -u {user} -- env COLUMNS=200 alpha-panda {words} 2>&1; echo code $?"
 
 SESSIONS = (CHECKOUT / "docs" / "sessions.md").read_text().replace("\\\n", " ")
 FORGET = next(
@@ -39,7 +39,7 @@ def only_root_and_operators_get_at_it(machine: Machine) -> None:
     for user in ("trader", "stranger"):
         machine.run("useradd", user)
     machine.run("gpasswd", "-a", "trader", "alpha-panda-operators")
-    told = {user: machine.run("sh", "-c", AS_USER.format(user=user)) for user in ("trader", "stranger")}
+    told = {user: machine.run("sh", "-c", AS_USER.format(user=user, words="status")) for user in ("trader", "stranger")}
     assert told["trader"].startswith("Alpha Panda ready")
     assert told["trader"].endswith("code 0")
     assert "gpasswd -a USER alpha-panda-operators" in told["stranger"]
@@ -48,7 +48,27 @@ def only_root_and_operators_get_at_it(machine: Machine) -> None:
     for place in ("/var/lib/alpha-panda/", "/etc/alpha-panda/credentials", "/run/credentials/alpha-panda.service"):
         refused = machine.run("runuser", "-u", "trader", "--", "ls", place, check=False)
         assert "Permission denied" in refused, place
+    closed = machine.run("sh", "-c", AS_USER.format(user="trader", words="db check"))
+    assert "run this as root" in closed
     tell("a member of the group gets its status, somebody else the cure; state and secrets are closed to both")
+
+
+def who_did_what_is_logged(machine: Machine) -> None:
+    machine.run("sh", "-c", AS_USER.format(user="trader", words="restart trading.paper"))
+    member = machine.run("id", "-u", "trader")
+    (line,) = re.findall(
+        "operator command.*trading.paper.*", machine.run("journalctl", "--no-pager", "-u", "alpha-panda")
+    )
+    assert f"uid={member} user=trader" in line
+    tell(f"who did what is logged: {line}")
+
+
+def root_works_on_the_database_beside_the_service(machine: Machine) -> None:
+    machine.write("/dump.csv", "instrument_token,tradingsymbol,name,exchange\n408065,INFY,INFOSYS,NSE\n", 0o600)
+    assert "catalogue: 1 active of 1" in machine.run("alpha-panda", "instruments", "load", "/dump.csv")
+    assert "at head" in machine.run("alpha-panda", "db", "check")
+    assert "in use by process" in machine.run("alpha-panda", "run", check=False)
+    tell("root loads instruments and checks the schema beside the service")
 
 
 def its_state_is_moved_as_the_page_says(machine: Machine) -> None:
@@ -80,6 +100,8 @@ def test_one_command_makes_a_running_service_and_can_be_run_again_and_another_ta
     assert is_there(bare, "/usr/local/share/man/man1/alpha-panda.1")
     assert bare.show()["ActiveState"] == "active"
     only_root_and_operators_get_at_it(bare)
+    who_did_what_is_logged(bare)
+    root_works_on_the_database_beside_the_service(bare)
     pid = bare.show()["MainPID"]
     assert "1 filled" in bare.run(
         "alpha-panda", "inject", "paper.signals.validated", "/checkout/examples/signal.json", "--wait"
