@@ -19,7 +19,7 @@ import typer
 from console.arguments import Child, Json, help_without_command, settings_of
 from console.failure import FAILED, INTERRUPTED, MISCONFIGURED, OK, USAGE, Failure
 from console.groups import WithGroups
-from settings import SettingsError, program
+from settings import SettingsError, how_to_start, program
 
 PROGRAM = "alpha-panda"
 
@@ -229,7 +229,10 @@ def execute(arguments: list[str]) -> int:
     except OSError as error:
         if error.filename is None:
             return _fail([f"{error.strerror}; see where the output goes"], FAILED)
-        return _fail([f"{error.filename}: {error.strerror}; check the path and the rights"], FAILED)
+        cure = "check the path and the rights"
+        if isinstance(error, PermissionError) and how_to_start().startswith("systemctl"):
+            cure += ", or run this as root"
+        return _fail([f"{error.filename}: {error.strerror}; {cure}"], FAILED)
     return code if isinstance(code, int) else OK
 
 

@@ -6,9 +6,10 @@ import fcntl
 import os
 import pwd
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from persistence.private_files import write_private
 from settings import how_to_start
@@ -65,16 +66,17 @@ class StateDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if (owner := self.path.stat().st_uid) not in {0, os.geteuid()}:
-                raise StateDirectoryOfAnother(self.path, owner)
+                self._refuse(owner)
             self._acquire()
             self._node = self._read_or_make_node()
         except OSError as error:
             self._release()
             reason = "not a directory" if isinstance(error, FileExistsError) else error.strerror
             place = error.filename or self.path
-            raise StateDirectoryError(
-                f"the state directory cannot be used: {place}: {reason}; set STATE_DIR to a writable one"
-            ) from error
+            cure = "set STATE_DIR to a writable one"
+            if isinstance(error, PermissionError) and how_to_start().startswith("systemctl"):
+                cure = "it is the service's, so run this as root"
+            raise StateDirectoryError(f"the state directory cannot be used: {place}: {reason}; {cure}") from error
         except StateDirectoryError:
             self._release()
             raise
@@ -90,12 +92,21 @@ class StateDirectory:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._lock, 32, 0).strip()
+            holder = _holder(self._lock)
             os.close(self._lock)
             self._lock = None
-            raise StateDirectoryInUse(self.path, int(holder) if holder.isdigit() else None) from None
+            raise StateDirectoryInUse(self.path, holder) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def _refuse(self, owner: int) -> NoReturn:
+        """The directory is another user's, whose daemon may be using it, which only root can tell."""
+        with suppress(PermissionError, FileNotFoundError), (self.path / "lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StateDirectoryInUse(self.path, _holder(lock.fileno())) from None
+        raise StateDirectoryOfAnother(self.path, owner)
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -115,3 +126,9 @@ class StateDirectory:
             return uuid.UUID(hex=text).hex
         except ValueError:
             raise StateDirectoryError(f"{path} is damaged: remove it, a new node id is made") from None
+
+
+def _holder(lock: int) -> int | None:
+    """The process id that whoever holds the lock has written there; None while it is starting."""
+    written = os.pread(lock, 32, 0).strip()
+    return int(written) if written.isdigit() else None

@@ -48,6 +48,19 @@ def test_one_of_another_user_is_refused_and_left_as_it_is(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_one_that_another_users_daemon_holds_is_in_use(tmp_path: Path) -> None:
+    with StateDirectory(tmp_path):
+        os.chown(tmp_path, 61234, 61234)
+
+        with pytest.raises(StateDirectoryInUse) as caught, StateDirectory(tmp_path):
+            pass
+
+        assert caught.value.pid == os.getpid()
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+    assert "belongs to user 61234" in refusal(tmp_path)
+
+
 def test_the_node_id_stays_the_same(tmp_path: Path) -> None:
     with StateDirectory(tmp_path / "state") as state:
         node = state.node
