@@ -25,13 +25,21 @@ class CredentialsSource(PydanticBaseSettingsSource):
         if not given:
             return {}
         values: dict[str, Any] = {}
-        if password := find_credential(Path(given), "database-password"):
+        if not _is_elsewhere("DATABASE__POSTGRES_URL") and (
+            password := find_credential(Path(given), "database-password")
+        ):
             values["database"] = {"password": read_credential(password)}
-        if file := find_credential(Path(given), "nats-credentials"):
+        if not _is_elsewhere("NATS__URL") and (file := find_credential(Path(given), "nats-credentials")):
             values["nats"] = {"credentials_file": file}
         if file := find_credential(Path(given), "token-keys"):
             values["auth"] = {"token_keys_file": file}
         return values
+
+
+def _is_elsewhere(url: str) -> bool:
+    """Whether the command line of a service was given a server by the environment, as the service's own secret would
+    be told to another one."""
+    return bool(os.environ.get("ALPHA_PANDA_SERVICE") and os.environ.get(url))
 
 
 def find_credential(directory: Path, name: str) -> Path | None:

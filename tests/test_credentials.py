@@ -55,6 +55,22 @@ def test_what_the_environment_says_wins(credentials: Path, monkeypatch: pytest.M
     assert "panda:from-the-environment@" in load().database.postgres_url.get_secret_value()
 
 
+def test_a_services_own_secrets_are_not_for_a_server_that_a_command_is_given(
+    credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("database-password", "nats-credentials", "token-keys"):
+        (credentials / name).write_text("the-services-own")
+    monkeypatch.setenv("ALPHA_PANDA_SERVICE", "alpha-panda")
+    monkeypatch.setenv("DATABASE__POSTGRES_URL", URL)
+    monkeypatch.setenv("NATS__URL", "nats://elsewhere:4222")
+
+    settings = load()
+
+    assert settings.database.postgres_url.get_secret_value() == URL
+    assert settings.nats.credentials_file is None
+    assert settings.auth.keys() == ["the-services-own"]
+
+
 @pytest.mark.parametrize("url", ["", "postgresql://panda:own@db/books"])
 def test_a_password_changes_no_url_that_has_one_and_no_embedded_server(
     credentials: Path, monkeypatch: pytest.MonkeyPatch, url: str
