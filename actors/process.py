@@ -190,6 +190,9 @@ class Process:
             self._log.warning(exposed)
         for name, meant in misspelt(self._settings).items():
             self._log.warning(told(name, meant))
+        left = self._settings.state_dir / "postgres" / "data"
+        if not self._settings.database.embedded and left.exists():
+            self._log.warning("the books of the embedded database are not used", left_in=str(left))
         for name in self._settings.active_brokers:
             if name not in self._settings.brokers:
                 self._log.warning(f"{name} is in ACTIVE_BROKERS, and not enabled by TRADING__{name.upper()}__ENABLED")

@@ -63,9 +63,9 @@ def prove(engine: Engine, timeout_s: float) -> list[Finding]:
     """
     only_reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(), engine.connect().execution_options(**only_reading) as connection:
-        connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}"))
         connection.execute(UNLIMITED_TRANSACTION)
         found = judge(demands(), read_facts(connection, metadata.tables))
+        connection.execute(text(f"SET LOCAL statement_timeout = {max(1, int(timeout_s * 1000))}"))
         wrong = {
             f"{one.table}.{one.name}" for one in found if one.kind is Kind.COLUMN and one.verdict is Verdict.FAILED
         }

@@ -187,6 +187,12 @@ class TestTheProof:
         assert {one.table for one in found} == {"trading_events"}
         assert not_passed(database_url) == []
 
+    def test_the_time_limit_is_that_of_the_rows_alone(self, database_url: str) -> None:
+        found = proved(database_url, timeout_s=0.001)
+
+        late = {one.kind for one in found if one.verdict is not Verdict.PASSED}
+        assert late <= {Kind.ROWS}
+
     def test_a_table_that_a_migration_holds_is_a_conflict(self, locked: str) -> None:
         engine = create_engine(
             normalise_url(locked), poolclass=NullPool, connect_args={"options": "-c lock_timeout=200"}

@@ -194,6 +194,8 @@ def test_a_file_without_a_good_key_ends_the_start_before_anything_is_made(
 
 def test_what_is_likely_not_meant_is_warned_of(tmp_path: Path, key_file: Path, servers: dict[str, str]) -> None:
     key_file.chmod(0o640)
+    left = tmp_path / "state" / "postgres" / "data"
+    left.mkdir(parents=True)
     given = {"AUTH__TOKEN_KEYS_FILE": str(key_file), "LOG_LEVEL": "debug", "ACTIVE_BROKERS": "paper,zerodha"}
 
     with Daemon(tmp_path / "state", **given, **servers) as daemon:
@@ -202,6 +204,7 @@ def test_what_is_likely_not_meant_is_warned_of(tmp_path: Path, key_file: Path, s
     assert f"AUTH__TOKEN_KEYS_FILE {key_file} can be read by others (640): chmod 600" in told
     assert told.count("LOG_LEVEL is no setting: did you mean LOG__LEVEL?") == 1
     assert told.count("zerodha is in ACTIVE_BROKERS, and not enabled by TRADING__ZERODHA__ENABLED") == 1
+    assert f'"left_in": "{left}", "event": "the books of the embedded database are not used"' in told
 
 
 def test_a_new_key_is_one_that_the_service_takes(command: Command) -> None:
