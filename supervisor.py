@@ -67,7 +67,7 @@ from persistence.database import Database
 from persistence.errors import PersistenceError
 from persistence.migration import upgrade
 from persistence.server_process import EmbeddedServerError
-from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
+from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryFull, StateDirectoryInUse
 from persistence.token_cipher import TokenKeyError
 from settings import Settings, load
 
@@ -126,7 +126,8 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         return GatewayActor(context, settings.nats, lambda: list(servers.nats_servers), settings.brokers, status)
 
     port = settings.metrics.port
-    measured = [ChildSpec("metrics", lambda context: MetricsActor(context, metrics.registry, port))] if port else []
+    figures = MetricsRoutes(metrics.text).routes()
+    measured = [ChildSpec("metrics", lambda context: MetricsActor(context, figures, port))] if port else []
     return [
         ChildSpec("control", control),
         *measured,
@@ -134,7 +135,7 @@ def children(settings: Settings, servers: Servers, database: Database, report: S
         ChildSpec("auth", lambda context: AuthActor(context, database), depends_on=("database",), start_retry_s=60),
         ChildSpec(
             "health",
-            lambda context: HealthActor(context, checks(settings, database, PersistenceError, context.directory)),
+            lambda context: HealthActor(context, checks(settings, database, context.directory)),
             depends_on=("database", "auth"),
             start_retry_s=60,
         ),
@@ -224,7 +225,7 @@ def run(settings: Settings, reread: Callable[[], Settings] = load) -> int:
             state = stack.enter_context(StateDirectory(settings.state_dir))
             process = stack.enter_context(Process(settings, notifier, reread, grow))
             why, exit_code = process.run(state.node)
-    except StateDirectoryInUse as error:
+    except (StateDirectoryInUse, StateDirectoryFull) as error:
         return _refuse(str(error), 75)
     except (StateDirectoryError, TokenKeyError) as error:
         return _refuse(str(error), 78)

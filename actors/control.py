@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import socket
 import stat
-import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +21,7 @@ from starlette.routing import Route
 
 from actors.audit import Audit
 from actors.errors import ActorError, DomainError, SessionNotFound, StartRefused, TryAgain
+from actors.http_thread import HttpThread
 from actors.masking import masked_value
 from actors.messages import (
     Crash,
@@ -71,9 +69,8 @@ class ControlActor(ServiceActor):
         self._connection = connection
         self._read_session = read_session
         self._more_routes = more_routes
-        self._server: uvicorn.Server | None = None
         self._inode: int | None = None
-        self._serving: threading.Thread | None = None
+        self._serving: HttpThread | None = None
 
     def on_start(self) -> None:
         listener = listen(self._path)
@@ -91,27 +88,13 @@ class ControlActor(ServiceActor):
             Route("/stop", self._stop_all, methods=["POST"]),
             *self._more_routes,
         ]
-        config = uvicorn.Config(
-            Audit(Starlette(routes=routes), self._path, self.log),
-            http=PeerProtocol,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._serving = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="control-http", daemon=True
-        )
+        application = Audit(Starlette(routes=routes), self._path, self.log)
+        self._serving = HttpThread("control-http", application, listener, http=PeerProtocol)
         self._serving.start()
 
     def on_exit(self) -> None:
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            self._serving.join(3)
-            if not self._serving.is_alive():
-                self._server = None
-                gc.collect()  # as in the gateway: the server's loop goes now
+        if self._serving is not None:
+            self._serving.stop()
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()

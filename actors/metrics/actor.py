@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from wsgiref.simple_server import WSGIServer
+import os
+import socket
+from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, start_http_server
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from actors.errors import StartRefused
+from actors.http_thread import HttpThread
 from actors.runtime.actor import ServiceActor
 from actors.runtime.cell import Context
 
 ADDRESS = "127.0.0.1"
-STOP_S = 2.0
 
 
 class MetricsActor(ServiceActor):
@@ -24,24 +26,22 @@ class MetricsActor(ServiceActor):
     On failure: restarted; the port is opened anew.
     """
 
-    def __init__(self, context: Context, registry: CollectorRegistry, port: int) -> None:
+    def __init__(self, context: Context, routes: Sequence[Route], port: int) -> None:
         super().__init__(context)
-        self._registry = registry
+        self._routes = routes
         self._port = port
-        self._server: WSGIServer | None = None
-        self._serving: threading.Thread | None = None
+        self._serving: HttpThread | None = None
 
     def on_start(self) -> None:
         try:
-            self._server, self._serving = start_http_server(self._port, ADDRESS, self._registry)
+            listener = socket.create_server((ADDRESS, self._port))
         except OSError as error:
             place = f"{ADDRESS}:{self._port}"
-            raise StartRefused(
-                f"metrics at {place}: {error.strerror}; set METRICS__PORT to another", exit_code=78
-            ) from None
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise StartRefused(f"metrics at {place}: {reason}; set METRICS__PORT to another", exit_code=78) from None
+        self._serving = HttpThread("metrics-http", Starlette(routes=self._routes), listener)
+        self._serving.start()
 
     def on_exit(self) -> None:
-        if self._server is not None and self._serving is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._serving.join(STOP_S)
+        if self._serving is not None:
+            self._serving.stop()

@@ -6,8 +6,10 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.system import streams
@@ -15,6 +17,7 @@ from tests.system.daemon import Daemon, eventually
 from tests.system.proxy import nats_proxy, postgres_proxy
 from tests.system.scrape import parsed, scrape, scrape_text
 
+CROWD = 300
 SIGNALS = "paper.signals.validated"
 
 
@@ -116,7 +119,30 @@ class TestPort:
             daemon.request("POST", "/children/metrics/restart")
             eventually(lambda: daemon.child("metrics")["restarts"] == 1)
             eventually(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read())
-            assert daemon.status()["state"] == "ready"
+            daemon.wait_until("ready")
+
+    def test_callers_that_never_finish_their_request_cost_no_thread_and_keep_nobody_waiting(
+        self, tmp_path: Path, database_url: str, streams_url: str
+    ) -> None:
+        port = free_port()
+        servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+        with (
+            Daemon(tmp_path / "state", METRICS__PORT=str(port), **servers) as daemon,
+            ExitStack() as stack,
+        ):
+            process = psutil.Process(daemon.running.pid)
+            files, threads = process.num_fds(), process.num_threads()
+            for _ in range(CROWD):
+                caller = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                caller.sendall(b"GET / HTTP/1.1\r\n")
+            eventually(lambda: process.num_fds() >= files + CROWD)
+
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                assert parsed(answer.read().decode()).value(
+                    "trading_pipeline_stage_healthy", stage="health", broker="shared"
+                )
+
+            assert process.num_threads() < threads + CROWD / 10
 
     def test_a_port_that_is_taken_is_named(self, tmp_path: Path, database_url: str, streams_url: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
