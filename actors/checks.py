@@ -17,13 +17,11 @@ UNHANDLED_S = 30.0
 EXPIRES_SOON = timedelta(minutes=10)
 
 
-def checks(
-    settings: Settings, database: Database, database_error: type[Exception], directory: Directory
-) -> list[Check]:
-    """Every check, the essential ones first; `database_error` is what the database raises."""
+def checks(settings: Settings, database: Database, directory: Directory) -> list[Check]:
+    """Every check, the essential ones first."""
     live = [broker for broker in settings.brokers if broker != "paper"]
     return [
-        *database_checks(database, database_error),
+        *database_checks(database),
         *host_checks(settings.state_dir),
         Check("NATS", lambda: _nats(_part(directory, "gateway"))),
         Check("Streams", lambda: _streams(_part(directory, "gateway"))),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from actors.diagnosis import Check, CheckFailed, Health
+from actors.diagnosis import UNAVAILABLE, Check, CheckFailed, Health
+from persistence.errors import Conflict, PersistenceError, Unavailable
 from settings import program
 
 CLOCK_OFF_S = 2.0
@@ -27,21 +28,21 @@ class Database(Protocol):
     def ids_given(self) -> tuple[float, str]: ...
 
 
-def database_checks(database: Database, database_error: type[Exception]) -> list[Check]:
-    """The checks of that database; `database_error` is what it raises."""
+def database_checks(database: Database) -> list[Check]:
+    """The checks of that database."""
     return [
-        Check("PostgreSQL", _postgres(database, database_error), essential=True, exit_code=69),
-        Check("Schema", _schema(database, database_error), essential=True, exit_code=78),
-        Check("Clock", _clock(database, database_error)),
-        Check("Ids", _ids(database, database_error)),
+        Check("PostgreSQL", _postgres(database), essential=True, exit_code=69),
+        Check("Schema", _schema(database), essential=True, exit_code=78),
+        Check("Clock", _clock(database)),
+        Check("Ids", _ids(database)),
     ]
 
 
-def _postgres(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+def _postgres(database: Database) -> Callable[[], str]:
     def check() -> str:
         try:
             return f"answers in {database.ping() * 1000:.1f} ms"
-        except database_error as error:
+        except PersistenceError as error:
             raise CheckFailed(
                 str(error), "see that the server runs and that DATABASE__POSTGRES_URL is right"
             ) from error
@@ -49,24 +50,25 @@ def _postgres(database: Database, database_error: type[Exception]) -> Callable[[
     return check
 
 
-def _schema(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+def _schema(database: Database) -> Callable[[], str]:
     def check() -> str:
         try:
             database.check_schema()
-        except database_error as error:
+        except PersistenceError as error:
             cures = (f"run `{program()} db {words}`" for words in ("upgrade", "adopt --dry-run"))
             told = next((cure for cure in cures if cure in str(error)), "see PostgreSQL")
-            raise CheckFailed(str(error), told) from error
+            passes = isinstance(error, (Unavailable, Conflict))
+            raise CheckFailed(str(error), told, exit_code=UNAVAILABLE if passes else None) from error
         return "at head"
 
     return check
 
 
-def _clock(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+def _clock(database: Database) -> Callable[[], str]:
     def check() -> str:
         try:
             ahead_s = database.clock_ahead_s()
-        except database_error as error:
+        except PersistenceError as error:
             raise CheckFailed(str(error), "see PostgreSQL") from error
         if abs(ahead_s) > CLOCK_OFF_S:
             where = "ahead of" if ahead_s > 0 else "behind"
@@ -77,11 +79,11 @@ def _clock(database: Database, database_error: type[Exception]) -> Callable[[], 
     return check
 
 
-def _ids(database: Database, database_error: type[Exception]) -> Callable[[], str]:
+def _ids(database: Database) -> Callable[[], str]:
     def check() -> str:
         try:
             share, table = database.ids_given()
-        except database_error as error:
+        except PersistenceError as error:
             raise CheckFailed(str(error), "see PostgreSQL") from error
         if share > IDS_GIVEN:
             found = f"{table} has given {share:.0%} of its ids, and takes no row after the last"

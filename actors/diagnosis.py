@@ -13,6 +13,8 @@ from actors.masking import masked
 from actors.runtime.clock import Clock
 
 TIMEOUT_S = 5.0
+UNAVAILABLE = 69
+"""The exit code for what may work at the next start."""
 
 
 class Health(Enum):
@@ -26,12 +28,16 @@ class Health(Enum):
 
 
 class CheckFailed(ActorError):
-    """A check that did not pass; the text says what is wrong, `cure` what to do about it."""
+    """A check that did not pass; the text says what is wrong, `cure` what to do about it, and `exit_code`, if it is
+    another than the check's own, with what a start ends for it."""
 
-    def __init__(self, message: str, cure: str, status: Health = Health.UNHEALTHY) -> None:
+    def __init__(
+        self, message: str, cure: str, status: Health = Health.UNHEALTHY, exit_code: int | None = None
+    ) -> None:
         super().__init__(message)
         self.cure = cure
         self.status = status
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class CheckResult:
     essential: bool
     duration_ms: float
     as_of: datetime
+    exit_code: int = 1
 
     @property
     def passed(self) -> bool:
@@ -84,19 +91,21 @@ class CheckResult:
 def run_check(check: Check, clock: Clock) -> CheckResult | None:
     """Run one check; a failure is a result, and None says that there was nothing to ask yet."""
     started = clock.monotonic()
-    cure: str | None = None
+    cure, exit_code = None, check.exit_code
     try:
         message, status = check.run(), Health.HEALTHY
     except CheckFailed as failure:
         message, status, cure = masked(str(failure)), failure.status, failure.cure
+        exit_code = failure.exit_code or exit_code
     if message is None:
         return None
     duration_ms = round((clock.monotonic() - started) * 1000, 2)
-    return CheckResult(check.component, status, message, cure, check.essential, duration_ms, clock.now())
+    return CheckResult(check.component, status, message, cure, check.essential, duration_ms, clock.now(), exit_code)
 
 
 def unanswered(check: Check, clock: Clock) -> CheckResult:
     """The result of a check that takes longer than it may."""
     message, cure = f"no answer in {check.timeout_s:g} s", "see whether it hangs or only is slow; it is asked again"
     took_ms = check.timeout_s * 1000
-    return CheckResult(check.component, Health.UNHEALTHY, message, cure, check.essential, took_ms, clock.now())
+    found = Health.UNHEALTHY, message, cure
+    return CheckResult(check.component, *found, check.essential, took_ms, clock.now(), UNAVAILABLE)

@@ -50,7 +50,7 @@ class HealthActor(ServiceActor):
         for check, result in zip(self._checks, results, strict=True):
             if check.essential and result is not None and not result.passed and self.context.generation == 1:
                 cure = f"; {result.cure}" if result.cure and result.cure not in result.message else ""
-                raise StartRefused(f"{check.component}: {result.message}{cure}", exit_code=check.exit_code)
+                raise StartRefused(f"{check.component}: {result.message}{cure}", exit_code=result.exit_code)
 
     def _check(self) -> list[CheckResult | None]:
         """Run all checks at once, each bounded by its timeout, publish what they found, and do so again later."""

@@ -19,7 +19,7 @@ from persistence.migration import current, differences, heads, verify
 from persistence.migration import upgrade as migrate
 from persistence.retry import Budget, retried
 from persistence.server_process import EmbeddedServerError
-from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
+from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryFull, StateDirectoryInUse
 from persistence.token_cipher import TokenCipher
 from settings import DatabaseSettings, Settings, how_to_start
 
@@ -151,6 +151,8 @@ def failures() -> Iterator[None]:
         raise Failure(
             f"{error}; a daemon brings its embedded database to head by itself when it starts", TRY_AGAIN
         ) from None
+    except StateDirectoryFull as error:
+        raise Failure(str(error), TRY_AGAIN) from None
     except (StateDirectoryError, NotMigrated) as error:
         raise Failure(str(error), MISCONFIGURED) from None
     except (EmbeddedServerError, Unavailable) as error:

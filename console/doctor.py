@@ -44,7 +44,7 @@ def run(load: Callable[[], Settings], *, as_json: bool) -> int:
         result = run_check(check, SystemClock())
         if result is not None:
             found.append(result.as_status())
-            code = max(code, _code(result.status, check.exit_code))
+            code = max(code, _code(result.status, result.exit_code))
     if as_json:
         write_json(found)
     else:

@@ -49,7 +49,7 @@ def database_steps(settings: Settings) -> Iterator[Check]:
         yield Check("PostgreSQL", lambda: _fail(text, "correct DATABASE__POSTGRES_URL"), exit_code=MISCONFIGURED)
         return
     try:
-        reached, *others = database_checks(database, PersistenceError)
+        reached, *others = database_checks(database)
         yield reached
         result = run_check(reached, SystemClock())
         if result is not None and result.passed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -26,6 +27,13 @@ class StateDirectoryInUse(StateDirectoryError):
         holder = "another process" if pid is None else f"process {pid}"
         super().__init__(f"{path} is in use by {holder}: stop it, or set STATE_DIR to another directory")
         self.pid = pid
+
+
+class StateDirectoryFull(StateDirectoryError):
+    """There is no room for what has to be written there."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; make room there")
 
 
 class StateDirectoryOfAnother(StateDirectoryError):
@@ -71,6 +79,8 @@ class StateDirectory:
             self._node = self._read_or_make_node()
         except OSError as error:
             self._release()
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise StateDirectoryFull(self.path, os.strerror(error.errno)) from error
             reason = "not a directory" if isinstance(error, FileExistsError) else error.strerror
             place = error.filename or self.path
             cure = "set STATE_DIR to a writable one"
@@ -101,11 +111,14 @@ class StateDirectory:
 
     def _refuse(self, owner: int) -> NoReturn:
         """The directory is another user's, whose daemon may be using it, which only root can tell."""
-        with suppress(PermissionError, FileNotFoundError), (self.path / "lock").open("rb") as lock:
+        with suppress(PermissionError, FileNotFoundError):
+            lock = os.open(self.path / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StateDirectoryInUse(self.path, _holder(lock.fileno())) from None
+                raise StateDirectoryInUse(self.path, _holder(lock)) from None
+            finally:
+                os.close(lock)
         raise StateDirectoryOfAnother(self.path, owner)
 
     def _release(self) -> None:

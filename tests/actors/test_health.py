@@ -21,7 +21,6 @@ from actors.runtime.child import ChildSpec
 from actors.runtime.clock import SystemClock
 from actors.runtime.directory import Directory
 from persistence.database import open_database
-from persistence.errors import PersistenceError
 from settings import DatabaseSettings, Settings
 from tests.conftest import execute
 from tests.runtime.kit import Grove, Probe, tree, worker
@@ -50,7 +49,7 @@ def found(url: str, directory: Directory, component: str, **settings: Any) -> Ch
     """What the service's own check of that component finds."""
     database = open_database(url, DatabaseSettings(connect_timeout_s=2), "tests")
     try:
-        every = checks(Settings(**settings), database, PersistenceError, directory)
+        every = checks(Settings(**settings), database, directory)
         return run_check(next(check for check in every if check.component == component), SystemClock())
     finally:
         database.close()
@@ -88,6 +87,13 @@ class TestTheDatabase:
 
         assert result is not None
         assert (result.status, result.cure) == (Health.UNHEALTHY, "run `alpha-panda db upgrade`")
+        assert result.exit_code == 78
+
+    def test_one_that_cannot_be_asked_for_its_schema_may_be_at_the_next_start(self) -> None:
+        result = found(UNREACHABLE, Directory(), "Schema")
+
+        assert result is not None
+        assert (result.status, result.exit_code) == (Health.UNHEALTHY, 69)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ class TestTheClock:
         ],
     )
     def test_one_that_is_seconds_off_is_degraded(self, ahead_s: float, status: Health, message: str) -> None:
-        clock = database_checks(Skewed(ahead_s), PersistenceError)[2]
+        clock = database_checks(Skewed(ahead_s))[2]
 
         result = run_check(clock, SystemClock())
 

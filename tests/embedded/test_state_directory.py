@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from persistence.state_directory import StateDirectory, StateDirectoryError, StateDirectoryInUse
+from persistence.state_directory import (
+    StateDirectory,
+    StateDirectoryError,
+    StateDirectoryFull,
+    StateDirectoryInUse,
+)
+from tests.faults.disk import MountedDisk
 
 HOLDER = """
 import pathlib, sys
@@ -100,6 +106,25 @@ def test_a_file_in_its_place_is_named(tmp_path: Path) -> None:
 
 def test_a_place_nobody_can_write_is_named(tmp_path: Path) -> None:
     assert "set STATE_DIR to a writable one" in refusal(Path("/proc/alpha-panda"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+def test_one_on_a_full_disk_may_have_room_at_the_next_start(tmp_path: Path) -> None:
+    disk = MountedDisk(tmp_path / "disk")
+    disk.mount()
+    try:
+        state = disk.place / "state"
+        state.mkdir()
+        disk.fill("")
+
+        with pytest.raises(StateDirectoryFull, match=f"^{state}: No space left on device; make room there$"):
+            StateDirectory(state).__enter__()
+
+        disk.free("")
+        with StateDirectory(state) as held:
+            assert held.node
+    finally:
+        disk.unmount()
 
 
 def test_a_damaged_node_id_is_named(tmp_path: Path) -> None:
