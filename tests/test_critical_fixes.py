@@ -76,14 +76,14 @@ def in_threads(work: Callable[[int], None], threads: int) -> None:
     gate = threading.Barrier(threads)
 
     def run(number: int) -> None:
-        gate.wait(30)
+        gate.wait(90)
         work(number)
 
     started = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
     for thread in started:
         thread.start()
     for thread in started:
-        thread.join(60)
+        thread.join(90)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_every_command_prints_what_the_readme_says(daemon: ReadmeDaemon) -> None
         assert matches(example.printed, printed), f"{example.command} printed\n{printed}\nnot\n{example.printed}"
 
     assert told[-1].command == "./panda stop"
-    assert daemon.running.wait(10) == 0
+    assert daemon.ended() == 0
 
 
 def test_every_setting_of_the_readme_exists_and_every_setting_is_in_it() -> None:

@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-import nats
 import psutil
 import pytest
 from nats.aio.client import Client
@@ -19,13 +18,15 @@ from nats.aio.client import Client
 from actors.gateway.embedded import EmbeddedNats
 from persistence.server_process import EmbeddedServerError
 from tests.embedded.processes import Watched, exposed
+from tests.system.daemon import eventually
+from tests.system.streams import PATIENCE_S, connected, jetstream
 
 T = TypeVar("T")
 
 
 def using(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
     async def connect_and_work() -> T:
-        client = await nats.connect(url, allow_reconnect=False)
+        client = await connected(url)
         try:
             return await work(client)
         finally:
@@ -35,13 +36,13 @@ def using(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
 
 
 async def publish(client: Client) -> None:
-    stream = client.jetstream()
+    stream = jetstream(client)
     await stream.add_stream(name="KEPT", subjects=["kept.>"])
-    await stream.publish("kept.one", b"42")
+    await stream.publish("kept.one", b"42", timeout=PATIENCE_S)
 
 
 async def stored(client: Client) -> int:
-    return (await client.jetstream().stream_info("KEPT")).state.messages
+    return (await jetstream(client).stream_info("KEPT")).state.messages
 
 
 async def largest_payload(client: Client) -> int:
@@ -128,7 +129,7 @@ def test_it_listens_on_one_loopback_port_only(tmp_path: Path) -> None:
 def test_nobody_gets_in_without_the_password(tmp_path: Path, login: str) -> None:
     with EmbeddedNats(tmp_path / "n") as server:
         address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
-        with socket.create_connection(address, timeout=5) as connection:
+        with socket.create_connection(address, timeout=PATIENCE_S) as connection:
             connection.sendall(f"CONNECT {login}\r\nPING\r\n".encode())
             assert b"Authorization Violation" in connection.makefile("rb").read()
 
@@ -154,6 +155,7 @@ def test_one_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     server = EmbeddedNats(tmp_path / "n")
     server.start()
     os.kill(server.pid or 0, signal.SIGSTOP)
+    eventually(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
     server.stop(timeout_s=0.1)
     assert server.poll() == -signal.SIGKILL
 

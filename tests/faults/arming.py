@@ -41,7 +41,7 @@ class Faults:
     def was_hit(self, point: str) -> bool:
         return (self.directory / f"{point}.hit").exists()
 
-    def wait_until_hit(self, point: str, timeout_s: float = 20.0) -> None:
+    def wait_until_hit(self, point: str, timeout_s: float = 60.0) -> None:
         eventually(lambda: self.was_hit(point), timeout_s)
 
     def disarm(self) -> None:

@@ -72,8 +72,7 @@ def _killing_at(point: Point) -> Callable[[World, Random], None]:
     def inflict(world: World, random: Random) -> None:
         world.faults.arm(point.name, "kill", random.choice((1, 1, 2, 3)))
         with world.trader.sending(world.nats_url, point.load, 20):
-            deadline_s = 20.0
-            eventually(lambda: world.daemon.running.poll() == -signal.SIGKILL, deadline_s)
+            eventually(lambda: world.daemon.running.poll() == -signal.SIGKILL)
         world.restart_daemon()
 
     return inflict
@@ -102,7 +101,7 @@ def _crashing(child: str) -> Callable[[World, Random], None]:
     def inflict(world: World, random: Random) -> None:
         world.wait(random.uniform(0, 1))
         before = world.daemon.child(child)["restarts"]
-        world.daemon.request("POST", f"/children/{child}/crash")
+        world.daemon.crash(child)
         eventually(lambda: world.daemon.child(child)["restarts"] > before)
 
     return inflict

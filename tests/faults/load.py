@@ -51,7 +51,7 @@ class Load:
     def pause(self) -> None:
         """Send nothing more; returns when nothing is on its way."""
         self._flowing.clear()
-        assert self._idle.wait(30)
+        assert self._idle.wait(90)
 
     def go_on(self) -> None:
         self._idle.clear()

@@ -21,7 +21,7 @@ def test_a_daemon_killed_at_a_point_has_counted_everything_once_after_its_restar
     trader.ask(streams_url, 1)
     faults.arm(point.name, "kill")
     with trader.sending(streams_url, point.load, 40):
-        assert daemon.running.wait(20) == -signal.SIGKILL
+        assert daemon.ended() == -signal.SIGKILL
         assert faults.was_hit(point.name)
 
     faults.disarm()

@@ -106,7 +106,7 @@ class Trader:
         asked = self.answers[user]
         asked[asked.index((token, None))] = (token, answer)
 
-    def ask(self, url: str, number: int, timeout_s: float = 10.0) -> None:
+    def ask(self, url: str, number: int, timeout_s: float = streams.PATIENCE_S) -> None:
         """Request so many session saves, each after the answer to the one before."""
         for _ in range(number):
             user, token = self.question()
@@ -151,7 +151,7 @@ class Trader:
         try:
             yield
         finally:
-            thread.join(30)
+            thread.join()
 
     def strike_with_an_error(self, faults: Faults, point: str, url: str) -> None:
         """Some of everything, then the load that reaches the point, at which an error is raised once."""

@@ -80,14 +80,14 @@ class World:
 
     def restart_daemon(self) -> None:
         """Start it again after it was killed, without waiting."""
-        self.daemon.running.wait(20)
+        self.daemon.ended()
         self.faults.disarm()
         self.daemon.start()
 
     def recover(self, timeout_s: float = RECOVERY_S) -> None:
         """Wait until the daemon is ready and a signal sent now has been counted."""
         self.daemon.wait_until("ready", timeout_s)
-        probe = eventually(self._probe, 10)
+        probe = eventually(self._probe)
         counted = f"SELECT 1 FROM trading_events WHERE correlation_id = '{probe}'"
         eventually(lambda: execute(self.database_url, counted), timeout_s, every_s=0.05)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -21,10 +22,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SERVICE = (sys.executable, "-c", "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))")
 
 
+STANDSTILL_S = 2.0
+"""What takes longer between two looks is more than a slow machine: it stood still, or an answer did not come."""
+
+
 class OperatorConnection(http.client.HTTPConnection):
     """HTTP over the operator socket."""
 
-    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
+    def __init__(self, path: Path, timeout_s: float = 30.0) -> None:
         super().__init__("operator", timeout=timeout_s)
         self._path = path
 
@@ -38,9 +43,12 @@ class OperatorConnection(http.client.HTTPConnection):
             os.close(directory)
 
 
-def eventually(what: Callable[[], Any], timeout_s: float = 30.0, every_s: float = 0.02) -> Any:
-    """Call until the result is true or the deadline passes; the last result or error is the failure's reason."""
-    deadline = time.monotonic() + timeout_s
+def eventually(what: Callable[[], Any], timeout_s: float = 90.0, every_s: float = 0.02) -> Any:
+    """Call until the result is true or the time is over; the last result or error is the failure's reason.
+
+    A machine that pauses takes hardly anything of the time: of each look, `STANDSTILL_S` at the most count.
+    """
+    left_s, looked_at = timeout_s, time.monotonic()
     pause = threading.Event()
     while True:
         try:
@@ -50,7 +58,9 @@ def eventually(what: Callable[[], Any], timeout_s: float = 30.0, every_s: float 
             result, problem = None, error
         if result:
             return result
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {problem!r}"
+        now = time.monotonic()
+        left_s, looked_at = left_s - min(now - looked_at, STANDSTILL_S), now
+        assert left_s > 0, f"not within {timeout_s:g} s: {problem!r}"
         pause.wait(every_s)
 
 
@@ -104,7 +114,7 @@ class Daemon:
     def child(self, name: str) -> dict[str, Any]:
         return next(child for child in self.status()["children"] if child["name"] == name)
 
-    def wait_until(self, state: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    def wait_until(self, state: str, timeout_s: float = 90.0) -> dict[str, Any]:
         """Wait for the state, failing at once when the process ends first."""
 
         def reached() -> dict[str, Any] | None:
@@ -117,7 +127,7 @@ class Daemon:
         found: dict[str, Any] = eventually(reached, timeout_s)
         return found
 
-    def wait_until_broker(self, state: str, broker: str = "paper", timeout_s: float = 30.0) -> dict[str, Any]:
+    def wait_until_broker(self, state: str, broker: str = "paper", timeout_s: float = 90.0) -> dict[str, Any]:
         """Wait for the broker's state; returns what the status says of it."""
 
         def reached() -> dict[str, Any]:
@@ -128,29 +138,42 @@ class Daemon:
         found: dict[str, Any] = eventually(reached, timeout_s)
         return found
 
+    def crash(self, child: str) -> None:
+        """Have the child crash; the control actor may be gone before it answers."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.request("POST", f"/children/{child}/crash")
+
     def stand_still(self) -> None:
         """SIGSTOP, and wait until it stands."""
         self.running.send_signal(signal.SIGSTOP)
+        self.wait_until_still()
+
+    def wait_until_still(self) -> None:
         eventually(self._stands)
 
     def go_on(self) -> None:
         """SIGCONT to a process that stands or is about to: one sent too early would be lost."""
-        eventually(self._stands)
+        self.wait_until_still()
         self.running.send_signal(signal.SIGCONT)
 
     def _stands(self) -> bool:
         stat = Path(f"/proc/{self.running.pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "T"
 
-    def stop(self, timeout_s: float = 40.0) -> int:
+    def ended(self, timeout_s: float = 90.0) -> int:
+        """Wait until it has ended; returns the exit code."""
+        eventually(lambda: self.running.poll() is not None, timeout_s)
+        return int(self.running.returncode)
+
+    def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(timeout_s)
+        return self.ended()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """SIGKILL, and wait until it is gone, which a disk that is busy with what it wrote can put off."""
         self.running.kill()
-        self.running.wait(10)
+        self.ended()
 
     def log(self) -> str:
         return self.log_path.read_text()

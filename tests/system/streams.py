@@ -12,25 +12,38 @@ from typing import Any, TypeVar
 
 import nats
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy, DiscardPolicy
 from nats.js.errors import NotFoundError
 
 from actors.gateway import subjects
 
 T = TypeVar("T")
+PATIENCE_S = 60
+"""How long a server is waited for: the client's own few seconds are over when the machine pauses or its disk does."""
 
 
 def with_client(url: str, work: Callable[[Client], Awaitable[T]]) -> T:
     """Run `work` with a connection of its own."""
 
     async def run() -> T:
-        client = await nats.connect(url, allow_reconnect=False)
+        client = await connected(url)
         try:
             return await work(client)
         finally:
             await client.close()
 
     return asyncio.run(run())
+
+
+async def connected(url: str) -> Client:
+    """A connection of one's own, which fails when it is lost."""
+    return await nats.connect(url, allow_reconnect=False, connect_timeout=PATIENCE_S)
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    """JetStream by this connection; also a publication waits as long as it takes."""
+    return client.jetstream(timeout=PATIENCE_S)
 
 
 def now() -> str:
@@ -102,23 +115,24 @@ def publish(url: str, subject: str, messages: Sequence[dict[str, Any] | bytes]) 
     """Publish to JetStream, each acknowledged; a daemon that has just started may be about to make the stream."""
 
     async def work(client: Client) -> None:
-        js = client.jetstream()
+        js = jetstream(client)
         await until_made(client, subject)
         for start in range(0, len(messages), 250):
             await asyncio.gather(*(send(js, message) for message in messages[start : start + 250]))
 
     async def send(js: Any, message: dict[str, Any] | bytes) -> None:
         if isinstance(message, bytes):
-            await js.publish(subject, message)
+            await js.publish(subject, message, timeout=PATIENCE_S)
         else:
-            await js.publish(subject, json.dumps(message).encode(), headers={"Nats-Msg-Id": message["id"]})
+            body, headers = json.dumps(message).encode(), {"Nats-Msg-Id": message["id"]}
+            await js.publish(subject, body, timeout=PATIENCE_S, headers=headers)
 
     with_client(url, work)
 
 
-async def until_made(client: Client, subject: str, timeout_s: float = 10.0) -> None:
+async def until_made(client: Client, subject: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait until a stream takes the subject."""
-    js = client.jetstream()
+    js = jetstream(client)
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         try:
@@ -126,7 +140,7 @@ async def until_made(client: Client, subject: str, timeout_s: float = 10.0) -> N
         except NotFoundError:
             if asyncio.get_running_loop().time() > deadline:
                 raise
-            await client.flush()
+            await client.flush(PATIENCE_S)
         else:
             return
 
@@ -135,15 +149,15 @@ def publish_under(url: str, subject: str, messages: Sequence[tuple[str | None, d
     """Publish one after another, each under a `Nats-Msg-Id` of its own, or under none."""
 
     async def work(client: Client) -> None:
-        js = client.jetstream()
+        js = jetstream(client)
         for message_id, message in messages:
             headers = None if message_id is None else {"Nats-Msg-Id": message_id}
-            await js.publish(subject, json.dumps(message).encode(), headers=headers)
+            await js.publish(subject, json.dumps(message).encode(), timeout=PATIENCE_S, headers=headers)
 
     with_client(url, work)
 
 
-def request(url: str, subject: str, message: Any, timeout_s: float = 10.0) -> Any:
+def request(url: str, subject: str, message: Any, timeout_s: float = PATIENCE_S) -> Any:
     """One request, its JSON answer."""
 
     async def work(client: Client) -> Any:
@@ -157,7 +171,7 @@ def count(url: str, stream: str) -> int:
     """Messages in the stream."""
 
     async def work(client: Client) -> int:
-        return (await client.jetstream().stream_info(stream)).state.messages
+        return (await jetstream(client).stream_info(stream)).state.messages
 
     return with_client(url, work)
 
@@ -181,13 +195,13 @@ def read_raw(url: str, stream: str) -> list[Kept]:
     """Every message of the stream, whatever it is."""
 
     async def work(client: Client) -> list[Kept]:
-        js = client.jetstream()
+        js = jetstream(client)
         total = (await js.stream_info(stream)).state.messages
         config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
         subscription = await js.subscribe("", stream=stream, ordered_consumer=True, config=config)
         found = []
         for _ in range(total):
-            message = await subscription.next_msg(5)
+            message = await subscription.next_msg(PATIENCE_S)
             seq = message.metadata.sequence.stream
             found.append(Kept(seq, message.subject, message.data, dict(message.headers or {})))
         return found
@@ -199,7 +213,7 @@ def unsettled(url: str, stream: str, consumer: str) -> int:
     """Messages that the consumer has not handed out, or handed out and not heard of."""
 
     async def work(client: Client) -> int:
-        info = await client.jetstream().consumer_info(stream, consumer)
+        info = await jetstream(client).consumer_info(stream, consumer)
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     return with_client(url, work)
@@ -209,7 +223,7 @@ def consumer_made_at(url: str, stream: str, consumer: str) -> str:
     """When the consumer was made: another time says that it is another one."""
 
     async def work(client: Client) -> str:
-        info = await client.jetstream().consumer_info(stream, consumer)
+        info = await jetstream(client).consumer_info(stream, consumer)
         return str(info.created)
 
     return with_client(url, work)
@@ -223,9 +237,9 @@ def pull_meanwhile(url: str, stream: str, consumer: str, number: int, meanwhile:
         subscription = await client.subscribe(inbox)
         request = json.dumps({"batch": number, "expires": 30_000_000_000}).encode()
         await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", request, reply=inbox)
-        await client.flush()
+        await client.flush(PATIENCE_S)
         await asyncio.to_thread(meanwhile)
-        await client.flush()
+        await client.flush(PATIENCE_S)
         return subscription.pending_msgs
 
     return with_client(url, work)
@@ -235,7 +249,7 @@ def delete_consumer(url: str, stream: str, consumer: str) -> None:
     """Delete a consumer under whoever pulls it."""
 
     async def work(client: Client) -> None:
-        await client.jetstream().delete_consumer(stream, consumer)
+        await jetstream(client).delete_consumer(stream, consumer)
 
     with_client(url, work)
 
@@ -245,7 +259,7 @@ def make_orders_stream(url: str, duplicate_window_s: float) -> None:
     spec = next(spec for spec in subjects.streams(["paper"]) if spec.name == "PAPER_ORDERS")
 
     async def work(client: Client) -> None:
-        await client.jetstream().add_stream(
+        await jetstream(client).add_stream(
             name=spec.name, subjects=list(spec.subjects), max_age=spec.max_age_s, duplicate_window=duplicate_window_s
         )
 
@@ -256,7 +270,7 @@ def make_stream(url: str, name: str, subject: str) -> None:
     """A stream that nobody reads."""
 
     async def work(client: Client) -> None:
-        await client.jetstream().add_stream(name=name, subjects=[subject])
+        await jetstream(client).add_stream(name=name, subjects=[subject])
 
     with_client(url, work)
 
@@ -265,7 +279,7 @@ def limit(url: str, stream: str, max_messages: int) -> None:
     """Let the stream refuse what is beyond so many messages; -1 lifts the limit."""
 
     async def work(client: Client) -> None:
-        js = client.jetstream()
+        js = jetstream(client)
         config = (await js.stream_info(stream)).config
         await js.update_stream(config.evolve(max_msgs=max_messages, discard=DiscardPolicy.NEW))
 
@@ -276,7 +290,7 @@ def limit_pending(url: str, stream: str, consumer: str, max_ack_pending: int) ->
     """Let the consumer hand out no more than so many messages that it has not heard of."""
 
     async def work(client: Client) -> None:
-        js = client.jetstream()
+        js = jetstream(client)
         config = (await js.consumer_info(stream, consumer)).config
         await js.add_consumer(stream, config.evolve(max_ack_pending=max_ack_pending))
 
@@ -287,7 +301,7 @@ def delete_stream(url: str, stream: str) -> None:
     """Delete a stream with all it holds."""
 
     async def work(client: Client) -> None:
-        await client.jetstream().delete_stream(stream)
+        await jetstream(client).delete_stream(stream)
 
     with_client(url, work)
 
@@ -296,7 +310,7 @@ def empty(url: str) -> None:
     """Delete every stream, so that a test begins with none."""
 
     async def work(client: Client) -> None:
-        js = client.jetstream()
+        js = jetstream(client)
         for info in await js.streams_info():
             try:
                 await js.delete_stream(str(info.config.name))

@@ -25,7 +25,7 @@ def test_refused_credentials_are_named_in_the_log_and_in_the_status(
     wrong = server._replace(netloc=f"alpha_panda:wrong-word@{server.netloc.rpartition('@')[2]}").geturl()
     daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=database_url, NATS__URL=wrong).start()
     try:
-        eventually(lambda: "Authorization Violation" in daemon.log(), 30)
+        eventually(lambda: "Authorization Violation" in daemon.log())
         eventually(lambda: "NATS__CREDENTIALS_FILE" in str(check_of(daemon, "NATS")["cure"]))
         assert "TimeoutError" not in daemon.log()
         assert "wrong-word" not in daemon.log()
@@ -40,9 +40,9 @@ def test_a_server_that_takes_the_connection_and_refuses_the_rest_is_not_hammered
     with closing(nats_proxy(streams_url)) as proxy:
         daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=database_url, NATS__URL=proxy.url).start()
         try:
-            eventually(lambda: proxy.accepted >= 4, 30)
+            eventually(lambda: proxy.accepted >= 4)
             began, before = time.monotonic(), proxy.accepted
-            eventually(lambda: proxy.accepted >= before + 3, 30)
+            eventually(lambda: proxy.accepted >= before + 3)
             assert time.monotonic() - began > 2 * RETRY_MAX_S
             assert "subjects overlap" in daemon.log()
         finally:
@@ -55,11 +55,11 @@ def test_the_signals_of_a_broker_that_never_traded_are_counted_as_waiting(
     brokers = {"ACTIVE_BROKERS": "paper,nobody", "TRADING__NOBODY__ENABLED": "true"}
     daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=database_url, NATS__URL=streams_url, **brokers).start()
     try:
-        eventually(lambda: "NOBODY_SIGNALS" in daemon.status()["nats"]["streams"], 30)
+        eventually(lambda: "NOBODY_SIGNALS" in daemon.status()["nats"]["streams"])
         streams.publish(streams_url, "nobody.signals.validated", [streams.signal(), streams.signal()])
         streams.publish(streams_url, "nobody.signals.raw", [streams.signal()])
 
         eventually(lambda: daemon.status()["nats"]["streams"]["NOBODY_SIGNALS"]["pending"] == 2)
-        eventually(lambda: check_of(daemon, "Consumer lag")["message"] == "2 messages wait", 40)
+        eventually(lambda: check_of(daemon, "Consumer lag")["message"] == "2 messages wait")
     finally:
         daemon.kill()

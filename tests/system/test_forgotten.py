@@ -46,18 +46,18 @@ class Stand:
     async def publish(self, count: int) -> list[Frame]:
         """Returns them as they were delivered."""
         for _ in range(count):
-            await self.wire.client.jetstream().publish(SUBJECT, b"{}")
-        return [await asyncio.wait_for(self._frames.get(), 10) for _ in range(count)]
+            await streams.jetstream(self.wire.client).publish(SUBJECT, b"{}", timeout=streams.PATIENCE_S)
+        return [await asyncio.wait_for(self._frames.get(), streams.PATIENCE_S) for _ in range(count)]
 
     async def acknowledge(self, frames: list[Frame]) -> None:
         for frame in frames:
-            await self.wire.client.request(frame.reply.decode(), b"+ACK", timeout=10)
+            await self.wire.client.request(frame.reply.decode(), b"+ACK", timeout=streams.PATIENCE_S)
 
 
 def on_stand(url: str, work: Callable[[Stand], Awaitable[None]]) -> None:
     async def run() -> None:
         client = await connect(NatsSettings(), [url], "test", None)
-        js = client.jetstream()
+        js = streams.jetstream(client)
         await ensure_streams(js, subjects.streams(["paper"]))
         await take_consumer(js, STREAM, CONSUMER, SUBJECT, 10)
         stand = Stand(Wire(client))
@@ -80,7 +80,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_says_less_than_it_confirmed_is_doubted(nats_url: str) -> None:
     async def work(stand: Stand) -> None:
         await stand.acknowledge((await stand.publish(3))[:2])
-        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), 10)
+        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), streams.PATIENCE_S)
         assert stand.doubts == ["its server forgot 1 acknowledgements"]
         assert stand.puller.halted
 
@@ -90,7 +90,7 @@ def test_a_server_that_says_less_than_it_confirmed_is_doubted(nats_url: str) -> 
 def test_a_server_that_forgot_nothing_is_not(nats_url: str) -> None:
     async def work(stand: Stand) -> None:
         await stand.acknowledge(await stand.publish(3))
-        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), 10)
+        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), streams.PATIENCE_S)
         assert stand.doubts == []
 
     on_stand(nats_url, work)
@@ -107,10 +107,10 @@ def test_what_is_still_in_hand_is_waited_for(nats_url: str) -> None:
             return not in_hand
 
         looking = asyncio.create_task(find_forgotten(stand.wire, stand.puller, settled))
-        await asyncio.wait_for(looked.wait(), 10)
+        await asyncio.wait_for(looked.wait(), streams.PATIENCE_S)
         await stand.acknowledge(frames)
         in_hand.clear()
-        await asyncio.wait_for(looking, 10)
+        await asyncio.wait_for(looking, streams.PATIENCE_S)
         assert stand.doubts == []
 
     on_stand(nats_url, work)
@@ -125,12 +125,12 @@ def test_a_delivery_that_comes_while_the_server_is_asked_makes_it_ask_again(nats
             if "CONSUMER.INFO" in subject and not came:
                 came.extend(await stand.publish(1))
                 answer = await request(subject, payload, **options)  # type: ignore[arg-type]
-                await request(came[0].reply.decode(), b"+ACK", timeout=10)
+                await request(came[0].reply.decode(), b"+ACK", timeout=streams.PATIENCE_S)
                 return answer
             return await request(subject, payload, **options)  # type: ignore[arg-type]
 
         stand.wire.client.request = settled_meanwhile  # type: ignore[method-assign,assignment]
-        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), 10)
+        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), streams.PATIENCE_S)
         assert came
         assert stand.doubts == []
 
@@ -141,7 +141,7 @@ def test_a_puller_that_was_halted_meanwhile_is_left_alone(nats_url: str) -> None
     async def work(stand: Stand) -> None:
         await stand.publish(1)
         stand.puller.halt()
-        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), 10)
+        await asyncio.wait_for(find_forgotten(stand.wire, stand.puller, lambda: True), streams.PATIENCE_S)
         assert stand.doubts == []
 
     on_stand(nats_url, work)

@@ -187,7 +187,7 @@ def test_a_file_without_a_good_key_ends_the_start_before_anything_is_made(
 
     daemon = Daemon(tmp_path / "state", AUTH__TOKEN_KEYS_FILE=str(key_file), **servers).start()
 
-    assert daemon.running.wait(30) == 78
+    assert daemon.ended() == 78
     assert f"alpha-panda: AUTH__TOKEN_KEYS_FILE {key_file}" in daemon.log()
     assert "unencrypted" not in daemon.log()
 

@@ -42,7 +42,7 @@ def test_a_lost_key_is_found_and_its_sessions_are_forgotten_so_that_the_daemon_s
     sealed = execute(database_url, "SELECT session_data->>'access_token' FROM trading_sessions WHERE user_id = 'bob'")
     use_key(monkeypatch)
     refused = Daemon(state_dir).start()
-    assert refused.running.wait(60) == 78
+    assert refused.ended() == 78
     assert "`alpha-panda sessions forget --unreadable`" in refused.log()
 
     looked = {step["component"]: step for step in json.loads(command("doctor", "--json").out)}["Stored tokens"]
@@ -90,7 +90,7 @@ def test_a_key_that_is_not_configured_is_not_taken_for_a_lost_one(
     monkeypatch.delenv("AUTH__TOKEN_KEYS")
 
     refused = Daemon(state_dir).start()
-    assert refused.running.wait(60) == 78
+    assert refused.ended() == 78
     assert "is sealed, and no key is configured: set AUTH__TOKEN_KEYS_FILE" in refused.log()
     assert command("sessions", "forget", "--unreadable").code == 78
     assert execute(database_url, "SELECT is_active FROM trading_sessions") == [(True,)]

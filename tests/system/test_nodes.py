@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +40,9 @@ def asked(url: str, subject: str, answers: int) -> list[dict[str, Any]]:
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox)
         await client.publish(subject, b"", reply=inbox)
-        found = [json.loads((await subscription.next_msg(5)).data) for _ in range(answers)]
-        await client.flush()
-        await asyncio.wait_for(client.flush(), 5)
+        found = [json.loads((await subscription.next_msg(streams.PATIENCE_S)).data) for _ in range(answers)]
+        await client.flush(streams.PATIENCE_S)
+        await client.flush(streams.PATIENCE_S)
         assert subscription.pending_msgs == 0
         return found
 

@@ -54,7 +54,7 @@ def test_postgres_killed_and_back(daemon: Daemon, postgres: EmbeddedPostgres, na
 
     postgres.restart()
 
-    daemon.wait_until("ready", 15)
+    daemon.wait_until("ready")
     assert_each_counted_once(postgres.url, nats.url, signals)
     assert {child["restarts"] for child in daemon.status()["children"]} == {0}
 
@@ -68,7 +68,7 @@ def test_nats_killed_and_back(daemon: Daemon, postgres: EmbeddedPostgres, nats: 
 
     nats.restart()
 
-    daemon.wait_until("ready", 15)
+    daemon.wait_until("ready")
     streams.publish(nats.url, "paper.signals.validated", signals[200:])
     assert_each_counted_once(postgres.url, nats.url, signals)
     assert {child["restarts"] for child in daemon.status()["children"]} == {0}
@@ -84,7 +84,7 @@ def test_the_daemon_is_ready_only_once_nats_is_there(
     try:
         daemon.wait_until("degraded")
         nats.start()
-        daemon.wait_until("ready", 15)
+        daemon.wait_until("ready")
     finally:
         daemon.kill()
 

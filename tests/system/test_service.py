@@ -72,7 +72,7 @@ def test_the_manager_hears_of_life_figures_and_the_end(managed: Daemon, manager:
     managed.running.send_signal(signal.SIGTERM)
 
     assert "EXTEND_TIMEOUT_USEC=60000000" in manager.wait_for("STOPPING=1")
-    assert managed.running.wait(40) == 0
+    assert managed.ended() == 0
 
 
 def test_a_hang_up_reloads_the_settings(managed: Daemon, manager: Manager, env_file: Path) -> None:
@@ -107,6 +107,6 @@ def test_an_abort_tells_where_the_threads_are(managed: Daemon) -> None:
     """Python reads their frames while they run; that may fault, which is told as well."""
     os.kill(managed.running.pid, signal.SIGABRT)
 
-    assert managed.running.wait(20) in {-signal.SIGABRT, -signal.SIGSEGV}
+    assert managed.ended() in {-signal.SIGABRT, -signal.SIGSEGV}
     assert "Fatal Python error: Aborted" in managed.log()
     assert "(most recent call first)" in managed.log()

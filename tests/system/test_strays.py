@@ -34,7 +34,7 @@ def test_what_another_process_left_is_published_though_nothing_is_restarted(
 ) -> None:
     left = leave(database_url, "paper.orders.failed", 3, timedelta(seconds=60))
 
-    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3, 30)
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
 
     assert [message["id"] for _, message, _ in streams.read(streams_url, "PAPER_ORDERS")] == left
     eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(0,)])
@@ -53,7 +53,7 @@ def test_a_long_outbox_is_published_a_piece_at_a_time(idle_daemon: Daemon, datab
         )
 
     with idle_daemon:
-        eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(0,)], 30)
+        eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(0,)])
 
     assert streams.count(streams_url, "PAPER_ORDERS") == rows
 
@@ -64,7 +64,7 @@ def test_rows_of_a_broker_that_another_process_acts_for_are_left_to_it(
     leave(database_url, "zerodha.orders.failed", 1, timedelta(seconds=60))
     leave(database_url, "paper.orders.failed", 1, timedelta(seconds=60))
 
-    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 1, 30)
+    eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 1)
 
     eventually(lambda: execute(database_url, "SELECT count(*) FROM outbox") == [(1,)])
     assert daemon.status()["nats"]["error"] is None
@@ -81,4 +81,4 @@ def test_old_keys_are_forgotten_while_signals_are_traded(daemon: Daemon, databas
     streams.publish(streams_url, "paper.signals.validated", signals)
 
     assert_each_counted_once(database_url, streams_url, signals)
-    eventually(lambda: execute(database_url, "SELECT count(*) FROM inbox") == [(50,)], 40)
+    eventually(lambda: execute(database_url, "SELECT count(*) FROM inbox") == [(50,)])

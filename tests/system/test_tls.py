@@ -93,7 +93,7 @@ def inject(monkeypatch: pytest.MonkeyPatch, url: str, trusted: Path, *options: s
     monkeypatch.setenv("NATS__URL", url)
     monkeypatch.setenv("NATS__TLS_CA_FILE", str(trusted))
     command = [*INJECT, str(CHECKOUT / "examples" / "signal.json"), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=CHECKOUT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=CHECKOUT)
 
 
 def test_signals_are_filled_by_tls_and_nothing_is_complained_of(

@@ -100,7 +100,7 @@ def bad_messages(planted: Planted) -> list[Sent]:
 def publish(url: str, messages: Sequence[Sent]) -> None:
     async def work(client: Client) -> None:
         for subject, body, headers in messages:
-            await client.jetstream().publish(subject, body, headers=headers)
+            await streams.jetstream(client).publish(subject, body, timeout=streams.PATIENCE_S, headers=headers)
 
     streams.with_client(url, work)
 
@@ -186,11 +186,11 @@ def plant(daemon: Daemon, command: Command, planted: Planted) -> list[str]:
 
     messages = bad_messages(planted)
     publish(url, messages)
-    eventually(lambda: dead_letters(daemon) == len(messages), 40)
+    eventually(lambda: dead_letters(daemon) == len(messages))
     execute(database_url(daemon), REFUSE_LOGIN)
     ask("poison", "poison-request", user_name="refused")
     streams.publish(url, SAVE, [streams.session_save("poison", planted.token("poison"), user_name="refused")])
-    eventually(lambda: dead_letters(daemon) == len(messages) + 1, 40)
+    eventually(lambda: dead_letters(daemon) == len(messages) + 1)
 
     for number, trouble in enumerate((crash("auth"), crash("database"), crash("gateway"), kill_postgres)):
         saves = [streams.session_save(f"u{n}", planted.token(f"trouble{number}-{n}")) for n in range(50)]
@@ -199,7 +199,7 @@ def plant(daemon: Daemon, command: Command, planted: Planted) -> list[str]:
         streams.publish(url, SAVE, saves[25:])
     last = streams.session_save("last", planted.token("last"))
     streams.publish(url, SAVE, [last])
-    eventually(lambda: daemon.request("GET", "/sessions/last").get("user_id"), 60)
+    eventually(lambda: daemon.request("GET", "/sessions/last").get("user_id"))
     daemon.wait_until("ready")
     return [str(answer) for answer in answers]
 
@@ -278,7 +278,7 @@ def test_a_wrong_key_ends_the_start_and_shows_no_token(tmp_path: Path, monkeypat
     for wrong in (keys[1], planted.token("key")):
         monkeypatch.setenv("AUTH__TOKEN_KEYS", wrong)
         other = embedded_daemon(state_dir).start()
-        assert other.running.wait(60) == 78
+        assert other.ended() == 78
 
     log = daemon.log_path.read_bytes()
     assert b"AUTH__TOKEN_KEYS" in log
@@ -294,7 +294,7 @@ def is_of_input(path: Path) -> bool:
 
 def stream_names(url: str) -> list[str]:
     async def work(client: Client) -> list[str]:
-        return [str(info.config.name) for info in await client.jetstream().streams_info()]
+        return [str(info.config.name) for info in await streams.jetstream(client).streams_info()]
 
     return streams.with_client(url, work)
 

@@ -237,7 +237,7 @@ def why_nobody_can_tell(state_dir: Path) -> str:
     """What somebody without rights is told of the daemon."""
     environment = {**os.environ, "STATE_DIR": str(state_dir), "PYTHONPATH": str(CHECKOUT)}
     asked = subprocess.run(
-        [sys.executable, "-c", NOBODY], cwd="/", env=environment, capture_output=True, check=False, timeout=30
+        [sys.executable, "-c", NOBODY], cwd="/", env=environment, capture_output=True, check=False, timeout=120
     )
     assert asked.returncode == 3, asked.stderr
     (why,) = json.loads(asked.stdout)["why_not_ready"]
