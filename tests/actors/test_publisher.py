@@ -53,7 +53,7 @@ def on_line(work: Callable[[Line], Awaitable[None]]) -> None:
 async def turn_over(until: Callable[[], Any] | None = None, turns: int = 50) -> None:
     """Let the loop go round, for so long as it takes or so many times."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + 5
+    deadline = loop.time() + 60
     while until() is False if until else turns > 0:
         turns -= 1
         assert loop.time() < deadline

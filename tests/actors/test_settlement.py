@@ -37,7 +37,7 @@ class Line:
 
     async def until_sent(self, pieces: int) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + 5
+        deadline = loop.time() + 60
         while len(self.sent) < pieces:
             assert loop.time() < deadline
             turned = loop.create_future()

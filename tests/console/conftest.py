@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from console.app import execute
-from tests.system.daemon import Daemon
+from tests.system.daemon import SERVICE, Daemon
 
 Command = Callable[..., "Result"]
 
@@ -25,10 +25,10 @@ class Result:
     err: str
 
 
-def embedded_daemon(state_dir: Path) -> Daemon:
+def embedded_daemon(state_dir: Path, command: Sequence[str] = SERVICE) -> Daemon:
     """A daemon with servers of its own, whatever the settings of the person who runs the tests."""
     environment = {"DATABASE__POSTGRES_URL": "", "NATS__URL": "", "ACTIVE_BROKERS": "paper"}
-    return Daemon(state_dir, RUNTIME_DIR=str(state_dir), **environment)
+    return Daemon(state_dir, command=command, RUNTIME_DIR=str(state_dir), **environment)
 
 
 @pytest.fixture

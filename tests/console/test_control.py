@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from console import control
 from console.control import stop
 from console.failure import Failure
 from console.status import lock_holder
@@ -14,6 +16,18 @@ from persistence.state_directory import StateDirectory
 from settings import load
 from tests.console.conftest import Command, embedded_daemon
 from tests.system.daemon import Daemon, eventually
+
+HELD = """
+import os, settings, signal, supervisor, sys
+from persistence.embedded import EmbeddedPostgres
+start = EmbeddedPostgres.start
+def stand_still_first(server):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    start(server)
+EmbeddedPostgres.start = stand_still_first
+sys.exit(supervisor.run(settings.load()))
+"""
+"""The service, which stands still when it is about to start its PostgreSQL, until it is told to go on."""
 
 
 @pytest.mark.parametrize("how", [[], ["--crash"]])
@@ -68,21 +82,32 @@ def test_a_daemon_that_is_frozen_is_named_with_the_way_to_end_it(
 
 
 def test_a_daemon_that_is_starting_is_waited_for_and_stopped(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
-    own = embedded_daemon(tmp_path / "state").start()
+    own = embedded_daemon(tmp_path / "state", (sys.executable, "-c", HELD)).start()
+    looks = iter((own.go_on,))
+
+    def look(path: Path) -> int | None:
+        holder = lock_holder(path)
+        for let_go in looks:
+            let_go()
+        return holder
+
+    monkeypatch.setattr(control, "lock_holder", look)
     try:
-        eventually(lambda: lock_holder(tmp_path / "state" / "lock") == own.running.pid)
+        own.wait_until_still()
+        assert lock_holder(tmp_path / "state" / "lock") == own.running.pid
         assert not load().socket_path.exists()
 
-        result = command("stop")
+        code = stop(load(), patience_s=90.0)
 
-        assert (result.code, own.running.wait(20)) == (0, 0)
+        assert (code, own.ended()) == (0, 0)
     finally:
         own.kill()
-    assert result.err.startswith(f"process {own.running.pid} is starting or stopping; waiting for it")
-    assert result.out.startswith(f"process {own.running.pid} is gone after ")
+    told = capsys.readouterr()
+    assert told.err.startswith(f"process {own.running.pid} is starting or stopping; waiting for it")
+    assert told.out.startswith(f"process {own.running.pid} is gone after ")
 
 
 def test_who_holds_the_state_directory_without_a_socket_is_named(
@@ -108,7 +133,7 @@ def test_a_daemon_is_stopped_and_gone(command: Command, tmp_path: Path, monkeypa
 
         assert result.code == 0
         assert result.out.startswith(f"process {pid} is gone after ")
-        assert own.running.wait(5) == 0
+        assert own.ended() == 0
     down = command("status")
     assert down.code == 2
     assert "Alpha Panda stopped" in down.out

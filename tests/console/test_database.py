@@ -11,7 +11,7 @@ import pytest
 from persistence.migration import heads
 from tests.conftest import execute, with_database
 from tests.console.conftest import Command
-from tests.system.daemon import Daemon
+from tests.system.daemon import Daemon, eventually
 from tests.system.proxy import proxy
 
 
@@ -56,16 +56,22 @@ def test_an_upgrade_waits_for_a_server_that_comes_and_no_longer_than_it_was_told
         monkeypatch.setenv("DATABASE__POSTGRES_URL", network.url)
         network.refusing = True
         refused = command("db", "upgrade", "--wait", "0.5")
-        back = threading.Timer(1.0, network.heal)
+        tried = network.refused
+
+        def come_back() -> None:
+            eventually(lambda: network.refused > tried)
+            network.heal()
+
+        back = threading.Thread(target=come_back)
         back.start()
-        upgraded = command("db", "upgrade", "--wait", "30")
+        upgraded = command("db", "upgrade", "--wait", "90")
         back.join()
 
     assert refused.code == 69
     assert upgraded.code == 0
     assert upgraded.err.count("\n") == 1
     assert upgraded.err.startswith("waiting for PostgreSQL: ")
-    assert upgraded.err.endswith(", up to 30 s\n")
+    assert upgraded.err.endswith(", up to 90 s\n")
 
 
 def test_a_database_that_is_away_is_unavailable(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

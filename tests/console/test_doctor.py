@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,12 @@ import pytest
 from cryptography.fernet import Fernet
 
 from actors.gateway.embedded import find_binary
-from persistence.server_process import free_port
 from tests.conftest import execute
 from tests.console.conftest import Command
 from tests.persistence.databases import name_of
 from tests.system.daemon import Daemon, eventually
-from tests.system.streams import with_client
+
+LISTENING = re.compile(r"Listening for client connections on 127\.0\.0\.1:(\d+)\n(?s:.*)Server is ready")
 
 
 def steps(command: Command) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -205,17 +206,12 @@ def test_it_says_that_it_does_not_see_what_an_embedded_database_holds_while_that
 @contextmanager
 def plain_nats(directory: Path) -> Iterator[str]:
     """A NATS server without JetStream."""
-    port = free_port()
-    url = f"nats://127.0.0.1:{port}"
-
-    async def answer(_: object) -> bool:
-        return True
-
-    with (directory / "nats.log").open("wb") as log:
-        server = subprocess.Popen([str(find_binary()), "-a", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+    told = directory / "nats.log"
+    with told.open("wb") as log:
+        server = subprocess.Popen([str(find_binary()), "-a", "127.0.0.1", "-p", "-1"], stdout=log, stderr=log)
     try:
-        eventually(lambda: with_client(url, answer))
-        yield url
+        port = eventually(lambda: LISTENING.search(told.read_text()))
+        yield f"nats://127.0.0.1:{port[1]}"
     finally:
         server.kill()
         server.wait()

@@ -193,7 +193,7 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str]) -> None:
         assert process.stderr is not None
         process.stdout.close()
         complaint = process.stderr.read()
-        code = process.wait(30)
+        code = process.wait(120)
 
     assert complaint == b""
     assert code == 130
@@ -215,7 +215,7 @@ def test_status_does_not_wait_for_imports_that_it_does_not_need(words: list[str]
         f"import json, sys\nfrom console.app import execute\nexecute({words})\n"
         "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=True, timeout=120)
 
     assert not needless & set(json.loads(done.stderr))
 
@@ -226,7 +226,7 @@ def test_a_command_ends_only_when_its_last_thread_has() -> None:
         "late = threading.Thread(target=lambda: ended.wait(0.2) or print('the last word'))\n"
         "app.execute = lambda words: late.start() or 3\nentry.main()"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, check=False, timeout=120)
 
     assert (done.returncode, done.stdout) == (3, b"the last word\n")
 
@@ -247,6 +247,6 @@ def test_a_stream_that_is_closed_or_full_is_no_traceback(
     words: str, streams: str, code: int, printed: bytes, told: bytes
 ) -> None:
     command = f'exec "$0" "$1" "$2" {words} {streams}'
-    done = subprocess.run(["sh", "-c", command, *PROGRAM], cwd=CHECKOUT, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(["sh", "-c", command, *PROGRAM], cwd=CHECKOUT, capture_output=True, check=False, timeout=120)
 
     assert (done.returncode, done.stdout[:1], done.stderr) == (code, printed, told)

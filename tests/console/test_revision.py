@@ -39,7 +39,7 @@ class Checkout:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "supervisor", "db", *arguments]
         return subprocess.run(
-            argv, cwd=self.path, env=self._environment, capture_output=True, text=True, timeout=120, check=False
+            argv, cwd=self.path, env=self._environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def add_a_column(self) -> None:

@@ -28,7 +28,7 @@ class Receiver:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(5)
+        self.socket.settimeout(60)
         self.socket.bind(str(path))
 
     def receive(self) -> dict[str, str]:

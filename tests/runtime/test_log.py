@@ -18,7 +18,7 @@ import structlog
 
 from actors.redaction import MASK
 from actors.runtime import log
-from actors.runtime.repetition import BURST
+from actors.runtime.repetition import BURST, Repetitions
 
 SECRET = "s3cr3t-w0rd"
 
@@ -164,7 +164,13 @@ def test_an_error_that_ends_a_thread_is_a_line_without_secrets(monkeypatch: pyte
     assert entry["exception"].endswith(f"ConnectionError: no answer from nats://{MASK}@host")
 
 
-def test_repetitions_are_left_out_and_told_of() -> None:
+def test_repetitions_are_left_out_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    class WhileNoTimePasses(Repetitions):
+        def __init__(self) -> None:
+            super().__init__(lambda: 0.0)
+
+    monkeypatch.setattr(log, "Repetitions", WhileNoTimePasses)
+
     def say(logger: Any) -> None:
         for _ in range(BURST + 3):
             logger.warning("not sent", actor="gateway")

@@ -55,7 +55,7 @@ class Proxy:
         self.url = url_of(self._listener.getsockname()[1])
         self.cut_after: Callable[[bytes], bool] = lambda _: False
         self.cut_before: Callable[[bytes], bool] = lambda _: False
-        self.cuts = self.accepted = 0
+        self.cuts = self.accepted = self.refused = 0
         self.delay_s = 0.0
         """Each piece waits so long, either way."""
         self.silent = False
@@ -104,6 +104,7 @@ class Proxy:
     async def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
             if self.refusing:
+                self.refused += 1
                 raise ConnectionRefusedError
             server, to_server = await self._connect()
         except OSError:
