@@ -57,8 +57,10 @@ def test_what_is_older_than_the_policy_goes_and_trading_goes_on(
 ) -> None:
     grow_old(database_url)
     servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
-    with Daemon(tmp_path / "state", **KEPT, **servers) as daemon:
+    with Daemon(tmp_path / "state", **servers) as daemon:
         before = daemon.status()["brokers"]["paper"]["fills"]
+        daemon.stop()
+    with Daemon(tmp_path / "state", **KEPT, **servers) as daemon:
         signals = [streams.signal() for _ in range(20)]
         streams.publish(streams_url, "paper.signals.validated", signals)
 

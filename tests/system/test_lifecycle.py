@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -30,11 +31,12 @@ def test_children_start_in_order_and_stop_in_reverse(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_cleanly(daemon: Daemon, number: signal.Signals) -> None:
+    began = time.monotonic()
     daemon.running.send_signal(number)
 
-    assert daemon.running.wait(20) == 0
+    assert daemon.ended() == 0
     assert not (daemon.state_dir / "alpha-panda.sock").exists()
-    assert_the_log_tells_the_stop(daemon, number.name)
+    assert_the_log_tells_the_stop(daemon, number.name, time.monotonic() - began)
 
 
 def test_a_second_signal_ends_at_once(daemon: Daemon, streams_url: str) -> None:
@@ -44,24 +46,25 @@ def test_a_second_signal_ends_at_once(daemon: Daemon, streams_url: str) -> None:
     daemon.running.send_signal(signal.SIGINT)
     stopped.resume()
 
-    assert daemon.running.wait(10) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
+    assert daemon.ended() in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
 
 
 def test_stop_by_the_operator_socket(daemon: Daemon) -> None:
+    began = time.monotonic()
     daemon.request("POST", "/stop")
 
-    assert daemon.running.wait(20) == 0
-    assert_the_log_tells_the_stop(daemon, "stop")
+    assert daemon.ended() == 0
+    assert_the_log_tells_the_stop(daemon, "stop", time.monotonic() - began)
 
 
-def assert_the_log_tells_the_stop(daemon: Daemon, cause: str) -> None:
+def assert_the_log_tells_the_stop(daemon: Daemon, cause: str, seen_s: float) -> None:
     """One line when it begins, and the last of all when it has ended."""
     entries = [json.loads(line) for line in daemon.log().splitlines() if line.startswith("{")]
     (begun,) = (entry for entry in entries if entry["event"] == "stopping")
     ended = entries[-1]
     assert (begun["level"], begun["cause"]) == ("info", cause)
     assert (ended["level"], ended["event"]) == ("info", "stopped")
-    assert 0 < ended["took_s"] < 20
+    assert 0 < ended["took_s"] <= seen_s
 
 
 def test_a_second_run_on_the_same_state_directory_names_the_first(daemon: Daemon) -> None:
@@ -69,7 +72,7 @@ def test_a_second_run_on_the_same_state_directory_names_the_first(daemon: Daemon
     second.log_path = daemon.state_dir.parent / "second.log"
     second.start()
 
-    assert second.running.wait(20) == 75
+    assert second.ended() == 75
     assert str(daemon.running.pid) in second.log()
     assert len(second.log().strip().splitlines()) == 1
     assert daemon.status()["state"] == "ready"
@@ -84,14 +87,14 @@ def test_embedded_servers_recover_after_kill_9_and_leave_no_process(tmp_path: Pa
         streams.publish(url, "paper.signals.validated", [streams.signal()])
         eventually(lambda: daemon.status()["brokers"]["paper"]["fills"] == 1)
         daemon.kill()
-    gone, alive = psutil.wait_procs(servers, timeout=20)
+    gone, alive = psutil.wait_procs(servers, timeout=90)
     assert not alive
 
     with daemon:
         assert daemon.status()["brokers"]["paper"]["fills"] == 1
         servers = psutil.Process(daemon.running.pid).children(recursive=True)
         assert daemon.stop() == 0
-    gone, alive = psutil.wait_procs(servers, timeout=20)
+    gone, alive = psutil.wait_procs(servers, timeout=90)
     assert not alive
     assert len(gone) >= 2
 
@@ -101,11 +104,12 @@ def test_embedded_servers_that_die_are_started_again(tmp_path: Path) -> None:
         children = psutil.Process(daemon.running.pid).children()
         for child in children:
             os.kill(child.pid, signal.SIGKILL)
-        psutil.wait_procs(children, timeout=10)
+        psutil.wait_procs(children, timeout=90)
 
-        daemon.wait_until("ready", 30)
+        daemon.wait_until("ready")
         url = daemon.request("GET", "/connection")["nats"][0]
-        eventually(lambda: streams.publish(url, "paper.signals.validated", [streams.signal()]) is None)
+        sent = streams.signal()
+        eventually(lambda: streams.publish(url, "paper.signals.validated", [sent]) is None)
         eventually(lambda: daemon.status()["brokers"]["paper"]["fills"] == 1)
         assert {child["restarts"] for child in daemon.status()["children"]} == {0}
         assert daemon.stop() == 0
@@ -119,7 +123,7 @@ def test_an_external_database_that_is_not_at_head_is_refused_with_the_command_to
         tmp_path / "state", DATABASE__POSTGRES_URL=with_database(postgres_url, "bare"), NATS__URL=streams_url
     ).start()
 
-    assert daemon.running.wait(30) == 78
+    assert daemon.ended() == 78
     assert "alpha-panda db upgrade" in daemon.log()
     assert "Traceback" not in daemon.log()
 
@@ -137,7 +141,7 @@ def test_a_wrong_password_is_one_clear_line_without_the_password(tmp_path: Path,
     url = postgres_url.replace("alpha_panda:", "alpha_panda:wrong-", 1)
     daemon = Daemon(tmp_path / "state", DATABASE__POSTGRES_URL=url).start()
 
-    assert daemon.running.wait(30) == 78
+    assert daemon.ended() == 78
     assert "wrong-" not in daemon.log()
     assert "password" in daemon.log()
 
@@ -148,7 +152,7 @@ def test_a_state_directory_that_cannot_be_made_is_one_line(tmp_path: Path, place
     daemon.log_path = tmp_path / "log"
     daemon.start()
 
-    assert daemon.running.wait(20) == 78
+    assert daemon.ended() == 78
     assert len(daemon.log().strip().splitlines()) == 1
 
 
@@ -181,7 +185,7 @@ def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: 
             standing_by = second.wait_until_broker("standby")
             assert (standing_by["lease"]["mine"], standing_by["realized_pnl"]) == (False, None)
             first.kill()
-            second.wait_until("ready", 30)
+            second.wait_until("ready")
             streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
             eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)
         finally:
@@ -201,4 +205,4 @@ def test_a_log_that_nobody_takes_ends_nothing(tmp_path: Path, database_url: str,
 
         os.kill(daemon.status()["pid"], signal.SIGTERM)
 
-        assert daemon.running.wait(20) == 0
+        assert daemon.ended() == 0
