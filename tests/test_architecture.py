@@ -57,7 +57,7 @@ print(json.dumps(found))
 def work_of(*names: str, path: Path = ROOT) -> dict[str, str]:
     """Import the modules in a process that refuses work; returns what which module tried to do."""
     command = [sys.executable, "-c", IMPORT_ALL, *names]
-    done = subprocess.run(command, cwd=path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=path, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     return found

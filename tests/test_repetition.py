@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from tests.repetition import CHECKOUT, DEFAULT_PATH, parse
+from tests.system.daemon import eventually
 
-DEADLINE_S = 90.0
+DEADLINE_S = 180.0
 
 PASSING = "def test_one(): assert True\ndef test_two(): assert True\n"
 
@@ -124,12 +125,17 @@ def test_the_switch_interval_is_set_in_the_workers_of_xdist(tmp_path: Path) -> N
 
 
 def test_a_round_that_hangs_is_ended_with_its_stacks(tmp_path: Path) -> None:
-    status, output = run("--repeat", "2", "--round-timeout", "5", make_suite(tmp_path, HANGING))
+    path = make_suite(tmp_path, HANGING)
 
-    assert status == 1
-    assert "round 1 of 2" in output
-    assert "did not end within 5 s" in output
-    assert "in test_that_hangs" in output
+    for limit in ("5", "30", "80"):  # a slow machine takes longer to come to the test
+        status, output = run("--repeat", "2", "--round-timeout", limit, path)
+        assert status == 1
+        assert "round 1 of 2" in output
+        assert f"did not end within {limit} s" in output
+        if "in test_that_hangs" in output:
+            break
+    else:
+        pytest.fail(output)
 
 
 def test_no_tests_are_a_failure(tmp_path: Path) -> None:
@@ -170,7 +176,8 @@ def load_of(running: Running) -> list[psutil.Process]:
 def test_the_other_cores_are_loaded_and_the_load_ends_with_the_rounds(running: Running) -> None:
     load = load_of(running)
     assert len(load) == max(1, len(os.sched_getaffinity(0)) - 1)
-    assert all(process.cpu_percent(interval=0.5) > 5 for process in load)
+    for process in load:
+        eventually(lambda process=process: process.cpu_percent(interval=0.5) > 5)
 
     running.test.close()
 

@@ -15,7 +15,7 @@ def schema_of(url: str, *, side_tables: bool = False) -> str:
     target = normalise_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     left_out = [] if side_tables else ["--exclude-table=_*"]
     dumped = subprocess.run(
-        [_pg_dump(), "--schema-only", *left_out, target], capture_output=True, text=True, timeout=60, check=True
+        [_pg_dump(), "--schema-only", *left_out, target], capture_output=True, text=True, timeout=180, check=True
     )
     lines = dumped.stdout.splitlines()
     return "\n".join(line for line in lines if line and not line.startswith(("--", "\\restrict", "\\unrestrict")))

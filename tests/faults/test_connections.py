@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.gateway.connection import ACK_WAIT_S
 from tests.conftest import execute
 from tests.faults.arming import Faults
 from tests.faults.evidence import gather
@@ -10,7 +11,7 @@ from tests.faults.servers import Servers
 from tests.faults.trader import Trader
 from tests.system.daemon import Daemon, eventually
 
-PATIENCE_S = 20.0
+PATIENCE_S = ACK_WAIT_S * 2 / 3
 
 
 def test_messages_lost_on_their_way_with_a_connection_come_again_before_later_ones(
@@ -33,7 +34,7 @@ def test_a_postgres_that_is_gone_without_a_word_is_noticed(reaching: Daemon, ser
     eventually(lambda: reaching.status()["nats"]["in_flight"] >= 40)
     servers.postgres_proxy.heal()
 
-    assert_all_hold(servers.database_url, servers.nats_url, trader, 2 * PATIENCE_S)
+    assert_all_hold(servers.database_url, servers.nats_url, trader, PATIENCE_S)
     assert_nobody_restarted(reaching)
 
 

@@ -31,12 +31,16 @@ def on_a_disk(tmp_path: Path) -> Iterator[tuple[Servers, Disk]]:
             disk.unmount()
 
 
+def why_away(daemon: Daemon) -> str | None:
+    said = daemon.status()["database"]
+    return str(said["error"]) if said["state"] == "away" else None
+
+
 def fill_and_free(daemon: Daemon, servers: Servers, disk: Disk, trader: Trader) -> None:
     trader.everything(servers.nats_url, 50)
     disk.fill(servers.database_url)
     trader.trade(servers.nats_url, 400)
-    eventually(lambda: daemon.status()["database"]["state"] == "away")
-    reason = daemon.status()["database"]["error"]
+    reason = eventually(lambda: why_away(daemon))
     disk.free(servers.database_url)
     servers.mend()
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from actors.gateway.connection import ACK_WAIT_S
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold
 from tests.faults.points import POINTS as ALL
 from tests.faults.trader import Trader
 from tests.system.daemon import Daemon
 
-PATIENCE_S = 30.0
+PATIENCE_S = ACK_WAIT_S * 2 / 3
 POINTS = tuple(point.name for point in ALL if point.name != "acknowledged")
 """All but the one that is reached only with a part of the daemon taken away."""
 

@@ -73,7 +73,7 @@ def test_a_publication_acknowledged_by_a_server_that_dies_then_is_there_once(
 
     reaching.wait_until("ready")
     trader.everything(servers.nats_url, 20)
-    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S / 2)
+    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S * 2 / 3)
     assert_nobody_restarted(reaching)
 
 

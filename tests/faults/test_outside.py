@@ -83,7 +83,7 @@ def test_acknowledgements_that_are_lost_with_their_connection_are_written_again_
     trader.trade(servers.nats_url, 50)
     eventually(lambda: proxy.cuts == 3)
 
-    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S / 3)
+    assert_all_hold(servers.database_url, servers.nats_url, trader, ACK_WAIT_S * 2 / 3)
     assert_nobody_restarted(reaching)
 
 

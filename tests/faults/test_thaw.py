@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actors.gateway.connection import ACK_WAIT_S
 from tests.faults import lease
 from tests.faults.arming import Faults
 from tests.faults.invariants import assert_all_hold
@@ -46,8 +47,8 @@ def test_messages_that_somebody_else_pulls_come_again_at_once_and_before_later_o
     )
 
     assert taken > 0
-    assert_all_hold(database_url, streams_url, trader, timeout_s=20)
-    assert daemon.status()["brokers"]["paper"]["state"] == "trading"
+    assert_all_hold(database_url, streams_url, trader, timeout_s=ACK_WAIT_S * 2 / 3)
+    daemon.wait_until_broker("trading")
 
 
 def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets_nothing(
@@ -66,7 +67,7 @@ def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets
         other.wait_until_broker("trading")
         eventually(lambda: streams.consumer_made_at(streams_url, "PAPER_SIGNALS", "trading-paper") != made_at)
         trader.trade(streams_url, 40)
-        assert_all_hold(database_url, streams_url, trader, timeout_s=20)
+        assert_all_hold(database_url, streams_url, trader, timeout_s=ACK_WAIT_S * 2 / 3)
 
     other.start()
     try:

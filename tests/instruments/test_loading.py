@@ -235,7 +235,7 @@ def test_a_loader_that_is_killed_while_it_writes_leaves_nothing(database: Databa
     load_bytes(database, dump(INFY))
     before = execute(database_url, "SELECT * FROM instruments")
 
-    ended = subprocess.run([sys.executable, "-c", DOOMED, database_url], cwd=CHECKOUT, timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", DOOMED, database_url], cwd=CHECKOUT, timeout=180, check=False)
 
     assert ended.returncode == -9
     doomed = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'alpha-panda/doomed'"

@@ -46,7 +46,7 @@ def engine_for(url: str) -> Engine:
 def alembic(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_there_is_one_head_and_the_revisions_are_numbered() -> None:
@@ -131,7 +131,7 @@ def test_four_upgrades_at_once_do_the_work_once(empty_url: str) -> None:
     program = "import sys; from persistence.migration import upgrade; upgrade(sys.argv[1])"
     argv = [sys.executable, "-c", program, empty_url]
     started = [subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    ends = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    ends = [(process.communicate(timeout=180)[1], process.returncode) for process in started]
 
     assert ends == [("", 0)] * 4
     assert current(engine_for(empty_url)) == heads()

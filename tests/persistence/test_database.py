@@ -126,7 +126,7 @@ def test_a_read_on_a_connection_that_was_lost_is_repeated_on_a_fresh_one(databas
         backends.append(int(unit.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()))
         if len(backends) == 1:
             with connected(database_url) as other:
-                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backends[0]})
+                other.execute(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": backends[0]})
         return int(unit.connection.execute(text("SELECT 7")).scalar_one())
 
     assert database.read(query) == 7
@@ -148,7 +148,7 @@ def test_a_reader_whose_backend_died_gets_a_fresh_connection(database: Database,
     with database.reader() as connection:
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     with connected(database_url) as other:
-        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+        other.execute(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": backend})
 
     assert database.ping() > 0
 
@@ -193,7 +193,7 @@ def test_a_writer_whose_backend_dies_while_it_works_gets_a_fresh_connection(
         for _ in range(2):
             with contextlib.suppress(Unavailable), unit() as work:
                 pid = work.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+                other.execute(text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": pid})
             with contextlib.suppress(Unavailable), unit() as work:
                 work.ping()
 
@@ -247,19 +247,19 @@ def test_another_revision_is_not_migrated(database_url: str, revision: str, said
 
 
 def test_sixty_four_threads_share_the_pool(database_url: str) -> None:
-    database = open_database(database_url, DatabaseSettings(pool_size=4, max_overflow=4), "tests")
+    database = open_database(database_url, DatabaseSettings(pool_size=4, max_overflow=4, pool_timeout_s=90), "tests")
     gate = threading.Barrier(64)
     times: list[float] = []
 
     def ask() -> None:
-        gate.wait(30)
+        gate.wait(90)
         times.append(database.ping())
 
     threads = [threading.Thread(target=ask) for _ in range(64)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     database.close()
 
     assert len(times) == 64

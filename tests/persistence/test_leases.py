@@ -18,7 +18,7 @@ TTL_S = 60
 @pytest.fixture
 def other(database_url: str) -> Iterator[Database]:
     """The database as a second daemon has it open."""
-    opened = open_database(database_url, DatabaseSettings(lock_timeout_ms=30_000), "other")
+    opened = open_database(database_url, DatabaseSettings(lock_timeout_ms=120_000), "other")
     yield opened
     opened.close()
 
@@ -135,7 +135,7 @@ def test_a_takeover_waits_for_the_fenced_commit_and_then_the_old_epoch_is_refuse
         wait_until_blocked(database_url)
         assert taken == []
         unit.commit()
-    takeover.join(10)
+    takeover.join(60)
 
     assert [one and one.epoch for one in taken] == [2]
     with database.writer_unit() as unit:
@@ -157,7 +157,7 @@ def test_a_fence_that_waits_for_a_takeover_sees_it(database: Database, other: Da
         waiting.start()
         wait_until_blocked(database_url)
         unit.commit()
-    waiting.join(10)
+    waiting.join(60)
 
     assert fenced == [set()]
 
@@ -177,7 +177,7 @@ def wait_until_blocked(url: str) -> None:
     blocked = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     wait = f"""
         DO $$ BEGIN
-            FOR attempt IN 1 .. 1000 LOOP
+            FOR attempt IN 1 .. 6000 LOOP
                 PERFORM pg_stat_clear_snapshot();
                 IF EXISTS ({blocked}) THEN RETURN; END IF;
                 PERFORM pg_sleep(0.01);

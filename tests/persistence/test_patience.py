@@ -40,7 +40,7 @@ def test_a_wait_that_is_too_long_is_ended_and_the_next_use_connects_anew(databas
         while not done.wait(0.02):
             database.patience.cut(0.05)
 
-    thread.join(10)
+    thread.join(60)
     assert [type(error) for error in errors] == [Unavailable]
     with database.writer_unit() as unit:
         assert unit.connection.execute(text("SELECT 1")).scalar_one() == 1

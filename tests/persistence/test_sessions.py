@@ -259,14 +259,14 @@ def test_a_lost_key_is_an_error_where_tokens_are_needed_and_a_mark_elsewhere(
 
 
 def test_sixty_four_threads_saving_eight_users_leave_the_newest_of_each(database_url: str) -> None:
-    database = open_database(database_url, DatabaseSettings(pool_size=16, max_overflow=0, pool_timeout_s=60), "tests")
+    database = open_database(database_url, DatabaseSettings(pool_size=16, max_overflow=0, pool_timeout_s=90), "tests")
     gate = threading.Barrier(64)
     failures: list[BaseException] = []
 
     def log_in(number: int) -> None:
         users = random.Random(number).sample(range(8), 8)
         rows = [row(Session(f"u{user}", at(number), token=str(number))) for user in users]
-        gate.wait(30)
+        gate.wait(90)
         try:
             with database.read_unit() as unit:
                 unit.sessions.upsert(rows)
@@ -278,7 +278,7 @@ def test_sixty_four_threads_saving_eight_users_leave_the_newest_of_each(database
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(90)
 
     assert failures == []
     with database.read_unit() as unit:
