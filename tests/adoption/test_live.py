@@ -66,7 +66,7 @@ def test_no_row_is_lost_and_nobody_waits_for_long(empty_url: str, old: OldDataba
                 assert writers[0].wrote(20)
 
         adopt(empty_url, SETTINGS, let_write)
-        assert writers[0].wrote(100)
+        assert all(writer.wrote(100) for writer in writers)
 
     assert [writer.memory.errors for writer in writers] == [[], []]
     assert all(writer.memory.refused.get("trading_sessions") for writer in writers)
@@ -146,7 +146,7 @@ def test_a_table_in_use_is_given_up_and_named_with_its_user_while_others_hardly_
                 empty_url, SETTINGS, lambda _: None, Patience(lock_s=0.2, insistent_lock_s=0.3, hold_s=1.0, total_s=5.0)
             )
         reader.exec_driver_sql("COMMIT")
-        assert writer.memory.longest_s < 3.0
+        assert writer.memory.longest_s < 2.0
         adopt(empty_url, SETTINGS, lambda _: None)
     assert writer.memory.errors == []
 
@@ -169,8 +169,8 @@ def test_an_index_that_waits_for_a_snapshot_of_somebody_else_names_who_holds_it(
         pid = reports[0].exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
 
     assert re.search(
-        rf"process {pid} \(user alpha_panda, the-report, idle in transaction\) has held a transaction for 0:00:0\d: "
-        rf"let it end, or end it with SELECT pg_terminate_backend\({pid}\)$",
+        rf"process {pid} \(user alpha_panda, the-report, idle in transaction\) has held a transaction for \d:\d\d:\d\d"
+        rf": let it end, or end it with SELECT pg_terminate_backend\({pid}\)$",
         str(raised.value),
     )
     adopt(empty_url, SETTINGS, lambda _: None)
@@ -208,7 +208,7 @@ def test_a_writer_that_deadlocks_with_it_goes_on(empty_url: str) -> None:
                 connection.exec_driver_sql("BEGIN")
                 connection.exec_driver_sql("UPDATE instruments SET is_active = true")
                 holds.set()
-                assert linking.wait(20)
+                assert linking.wait(90)
                 while not connection.exec_driver_sql(
                     "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'instruments'::regclass)"
                 ).scalar():
@@ -222,11 +222,11 @@ def test_a_writer_that_deadlocks_with_it_goes_on(empty_url: str) -> None:
     def told(progress: Progress) -> None:
         if progress.step.action is Action.LINK and not progress.ended:
             thread.start()
-            assert holds.wait(10)
+            assert holds.wait(90)
             linking.set()
 
     thread = threading.Thread(target=write)
     adopt(empty_url, SETTINGS, told)
-    thread.join(20)
+    thread.join(90)
 
     assert errors == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from psycopg2 import errors
 
 from persistence.urls import normalise_url
 from tests.adoption.old_databases import OldDatabase
+from tests.steady_clock import SteadyClock
 
 REFUSED_ONCE_FIXED = (errors.UniqueViolation, errors.ForeignKeyViolation, errors.UntranslatableCharacter)
 USERS = 12
@@ -42,24 +42,25 @@ class Writer:
         self._composed = bool(old.composition)
         self._random = random.Random(seed)
         self._stop = threading.Event()
+        self._clock = SteadyClock()
         self._going = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"writer-{name}")
         self._number = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._going.wait(10)
+        assert self._going.wait(90)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(90)
         assert not self._thread.is_alive()
 
-    def wrote(self, statements: int, timeout_s: float = 20) -> bool:
+    def wrote(self, statements: int, timeout_s: float = 60) -> bool:
         """Wait until it has executed so many more."""
-        wanted, deadline_s = self.memory.statements + statements, time.monotonic() + timeout_s
-        while self.memory.statements < wanted and time.monotonic() < deadline_s:
+        wanted, deadline_s = self.memory.statements + statements, self._clock.seconds() + timeout_s
+        while self.memory.statements < wanted and self._clock.seconds() < deadline_s:
             self._stop.wait(0.01)
         return self.memory.statements >= wanted
 
@@ -81,7 +82,7 @@ class Writer:
             self._sign_up,
         )
         try:
-            with connection.cursor() as cursor:
+            with self._clock, connection.cursor() as cursor:
                 while not self._stop.is_set():
                     self._number += 1
                     self._random.choice(work)(cursor)
@@ -91,7 +92,7 @@ class Writer:
             connection.close()
 
     def _execute(self, cursor: Any, table: str, statement: str, parameters: tuple[Any, ...]) -> int:
-        started = time.monotonic()
+        started = self._clock.seconds()
         try:
             cursor.execute(statement, parameters)
         except REFUSED_ONCE_FIXED:
@@ -101,7 +102,7 @@ class Writer:
             self.memory.errors.append(f"{statement}: {error}")
             return 0
         finally:
-            self.memory.longest_s = max(self.memory.longest_s, time.monotonic() - started)
+            self.memory.longest_s = max(self.memory.longest_s, self._clock.seconds() - started)
             self.memory.statements += 1
         return int(cursor.rowcount)
 

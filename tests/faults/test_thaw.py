@@ -19,6 +19,7 @@ def test_a_daemon_that_goes_on_after_another_took_over_changes_nothing_and_no_or
     trader.trade(streams_url, 50)
     servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
     other = Faults(tmp_path / "other-faults").daemon(tmp_path / "other", **servers)
+    lease.keep(database_url)
     other.start()
     try:
         other.wait_until_broker("standby")
@@ -69,6 +70,7 @@ def test_what_another_asked_of_the_consumer_before_a_daemon_took_the_broker_gets
         trader.trade(streams_url, 40)
         assert_all_hold(database_url, streams_url, trader, timeout_s=ACK_WAIT_S * 2 / 3)
 
+    lease.keep(database_url)
     other.start()
     try:
         other.wait_until_broker("standby")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +25,7 @@ from tests.adoption.dumps import schema_of
 from tests.conftest import execute
 from tests.persistence.databases import connected, name_of, new_database
 from tests.persistence.rows import Event
+from tests.steady_clock import SteadyClock
 
 ROOT = Path(__file__).parents[2]
 HIGHEST_INTEGER = 2**31 - 1
@@ -93,6 +93,7 @@ class Trader:
         self.longest_s = 0.0
         self._url = normalise_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._stop = threading.Event()
+        self._clock = SteadyClock()
         self._thread = threading.Thread(target=self._trade, name="trader")
 
     def __enter__(self) -> Self:
@@ -101,7 +102,7 @@ class Trader:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(90)
         assert not self._thread.is_alive()
 
     def _trade(self) -> None:
@@ -109,7 +110,7 @@ class Trader:
         connection.autocommit = True
         number = 0
         try:
-            with connection.cursor() as cursor:
+            with self._clock, connection.cursor() as cursor:
                 while not self._stop.wait(0.002):
                     number += 1
                     self._run(
@@ -135,9 +136,9 @@ class Trader:
             connection.close()
 
     def _run(self, cursor: Any, statement: str, parameters: tuple[Any, ...]) -> None:
-        started = time.monotonic()
+        started = self._clock.seconds()
         cursor.execute(statement, parameters)
-        self.longest_s = max(self.longest_s, time.monotonic() - started)
+        self.longest_s = max(self.longest_s, self._clock.seconds() - started)
 
 
 def test_ids_end_before_and_go_on_after(empty_url: str) -> None:

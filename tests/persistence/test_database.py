@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
+from persistence import retry
 from persistence.database import Database, connect_args, open_database
 from persistence.errors import Misconfigured, NotMigrated, Unavailable
 from persistence.unit_of_work import UnitOfWork
 from persistence.urls import normalise_url
 from settings import DatabaseSettings
 from tests.persistence.databases import connected, new_database
+from tests.steady_clock import SteadyClock
 
 
 def test_opening_does_not_connect() -> None:
@@ -25,7 +27,7 @@ def test_a_wrong_url_is_refused_at_once() -> None:
 
 
 def test_a_ping_takes_some_time(database: Database) -> None:
-    assert 0 < database.ping() < 5
+    assert 0 < min(database.ping() for _ in range(3)) < 5
 
 
 def test_the_session_is_set_up_as_configured(database: Database) -> None:
@@ -119,7 +121,11 @@ def test_of_several_hosts_the_one_that_takes_writes_is_used(database_url: str) -
     database.close()
 
 
-def test_a_read_on_a_connection_that_was_lost_is_repeated_on_a_fresh_one(database: Database, database_url: str) -> None:
+def test_a_read_on_a_connection_that_was_lost_is_repeated_on_a_fresh_one(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_time_passes = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None)
+    monkeypatch.setattr(retry, "time", no_time_passes)
     backends: list[int] = []
 
     def query(unit: UnitOfWork) -> int:
@@ -135,12 +141,13 @@ def test_a_read_on_a_connection_that_was_lost_is_repeated_on_a_fresh_one(databas
 
 def test_a_read_from_a_database_that_is_away_is_told_at_once() -> None:
     database = open_database("postgresql://u@127.0.0.1:9/d", DatabaseSettings(), "tests")
-    began = time.monotonic()
 
-    with pytest.raises(Unavailable):
-        database.read(lambda unit: unit.outbox.load(1))
+    with SteadyClock() as clock:
+        with pytest.raises(Unavailable):
+            database.read(lambda unit: unit.outbox.load(1))
+        took_s = clock.seconds()
 
-    assert time.monotonic() - began < 5
+    assert took_s < 5
     database.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from persistence.migration import heads
 from tests.conftest import execute, with_database
+from tests.faults import lease
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
@@ -177,6 +178,7 @@ def test_an_unknown_broker_is_parked_alone(tmp_path: Path, database_url: str, st
 
 def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: str, streams_url: str) -> None:
     servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+    lease.keep(database_url)
     first = Daemon(tmp_path / "first", **servers)
     second = Daemon(tmp_path / "second", **servers)
     with first:
@@ -185,6 +187,7 @@ def test_a_second_daemon_stands_by_and_takes_over(tmp_path: Path, database_url: 
             standing_by = second.wait_until_broker("standby")
             assert (standing_by["lease"]["mine"], standing_by["realized_pnl"]) == (False, None)
             first.kill()
+            lease.renew_no_more(database_url)
             second.wait_until("ready")
             streams.publish(streams_url, "paper.signals.validated", [streams.signal()])
             eventually(lambda: streams.count(streams_url, "PAPER_ORDERS") == 3)

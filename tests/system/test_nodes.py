@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from actors.gateway.embedded import EmbeddedNats
 from tests.console.conftest import Command, command
+from tests.faults import lease
 from tests.system import streams
 from tests.system.daemon import Daemon, eventually
 
@@ -22,6 +23,7 @@ __all__ = ["command"]
 def two(tmp_path: Path, database_url: str, streams_url: str) -> Iterator[tuple[Daemon, Daemon]]:
     """Two daemons on the same servers: one trades, the other stands by."""
     servers = {"DATABASE__POSTGRES_URL": database_url, "NATS__URL": streams_url}
+    lease.keep(database_url)
     first, second = (Daemon(tmp_path / name, RUNTIME_DIR=str(tmp_path / name), **servers) for name in ("a", "b"))
     with first:
         second.start()
