@@ -270,8 +270,8 @@ def test_a_load_that_its_own_limits_end_names_no_setting_of_others(
     error: type[PersistenceError],
     told: str,
 ) -> None:
-    monkeypatch.setitem(LIMITS_S, limit, 0.2)
-    with connected(database_url) as other:
+    with connected(database_url) as other, monkeypatch.context() as limited:
+        limited.setitem(LIMITS_S, limit, 0.2)
         other.exec_driver_sql("BEGIN")
         other.exec_driver_sql("LOCK TABLE instruments")
         with pytest.raises(error, match=told) as raised:
