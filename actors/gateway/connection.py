@@ -16,6 +16,7 @@ from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from actors.gateway.given_up import IN_HAND
 from actors.gateway.subjects import TICKS_STREAM, Durable, StreamSpec
+from actors.gateway.transport import Transport
 from actors.gateway.wire import FrameParser, check
 from settings import NatsSettings
 
@@ -70,6 +71,7 @@ async def connect(settings: NatsSettings, servers: list[str], name: str, events:
     client = Client()
     check(client)
     client._ps = FrameParser(client)
+    client._transport = Transport()  # type: ignore[no-untyped-call]
     try:
         await client.connect(**options)
     except nats.errors.Error:

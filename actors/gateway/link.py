@@ -33,6 +33,8 @@ from settings import NatsSettings
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 2.0
 RESUME_AGAIN_S = 5.0
 UP_TIMEOUT_S = 5
+SILENT_S = 20.0
+"""Longer than any one step of nats-py's attempts to reconnect."""
 
 
 class Link:
@@ -73,6 +75,8 @@ class Link:
         self._discovery = Discovery(endpoints, status)
         self._client: Client | None = None
         self._wire: Wire | None = None
+        self._tried_at = 0.0
+        """When nats-py last told of an attempt, in the loop's time."""
         self._lost = asyncio.Event()
         self._stopping = asyncio.Event()
         self._retry_s = RETRY_MIN_S
@@ -201,9 +205,15 @@ class Link:
         return self._intake.in_flight
 
     async def measure(self) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
-        """The figures of the streams, and those streams and pulled consumers that are missing; nothing while away."""
+        """The figures of the streams, and those streams and pulled consumers that are missing; nothing while away.
+
+        Being asked every few seconds, it also ends a connection that nats-py has stopped to set up.
+        """
         client = self._client
         if client is None or not client.is_connected:
+            if client is not None and self._loop.time() - self._tried_at > SILENT_S:
+                self._log.warning("reconnecting has come to a stop; connecting anew")
+                self._connect_anew()
             return {}, ()
         measured, missing = await figures(client.jetstream(timeout=2), self._specs, self._consumers)
         idle = {f"{one.stream}/{one.name}" for one in self._consumers if not self._intake.pulls(one.name)}
@@ -249,6 +259,7 @@ class Link:
     # What nats-py calls
 
     async def _disconnected(self) -> None:
+        self._tried_at = self._loop.time()
         if self._wire is not None:
             self._wire.drop_unsent()
         self._on_state("away", "disconnected")
@@ -272,6 +283,7 @@ class Link:
         self._lost.set()
 
     async def _failed(self, error: Exception) -> None:
+        self._tried_at = self._loop.time()
         self._refusal = line(error)
         self._on_state("away" if self._client is None or not self._client.is_connected else "up", line(error))
 

@@ -19,7 +19,7 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
 CRLF = b"\r\n"
-CLIENT_INSIDE = ("_ps", "_pending", "_pending_data_size", "_flush_queue", "_process_msg")
+CLIENT_INSIDE = ("_ps", "_transport", "_pending", "_pending_data_size", "_flush_queue", "_process_msg")
 PARSER_INSIDE = ("parse", "reset", "nc")
 MAX_LINE_BYTES = 1 << 16
 _ONLY_ID = b"NATS/1.0\r\nNats-Msg-Id:"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import struct
 import threading
@@ -60,6 +61,8 @@ class Proxy:
         """Each piece waits so long, either way."""
         self.silent = False
         """Nothing passes and nothing is closed, as if the network in between were gone."""
+        self.life_s: Callable[[], float | None] = lambda: None
+        """Asked for each new connection: after so many seconds it is reset."""
         self.refusing = False
         """New connections are closed at once."""
         self._connections: set[Connection] = set()
@@ -113,6 +116,8 @@ class Proxy:
         self.accepted += 1
         connection = Connection(to_client, to_server)
         self._connections.add(connection)
+        if (life_s := self.life_s()) is not None:
+            self._loop.call_later(life_s, functools.partial(connection.close, reset=True))
         ways = (self._requests(connection, client, to_server), self._answers(connection, server, to_client))
         tasks = [self._loop.create_task(way) for way in ways]
         self._tasks.update(tasks)
