@@ -19,10 +19,11 @@ from pydantic import (
 
 from actors.dead_letter import first_stored_at
 from actors.errors import DomainError
-from actors.gateway.subjects import SESSION_INVALIDATE, SESSION_SAVE, TICKS
+from actors.gateway.subjects import SESSION_SAVE
 from actors.messages import Delivery, ExecuteSignal, InvalidateSession, SaveSession, Signal, Tick
 
 MAX_BYTES = 1 << 20
+MAX_TEXT = 255
 MAX_ORDER_TYPE = 64
 MAX_TOKEN = 2**31 - 1
 MAX_QUANTITY = 10**12
@@ -43,7 +44,7 @@ def _no_bool(value: Any) -> Any:
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 Note = Annotated[str, StringConstraints(max_length=1024)]
 Token = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=MAX_TOKEN)]
 Quantity = Annotated[int, BeforeValidator(_no_bool), Field(gt=0, le=MAX_QUANTITY)]
@@ -288,15 +289,3 @@ def _validate(model: type[Model], value: dict[str, Any]) -> Model:
             for one in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise BadMessage("; ".join(problems)) from None
-
-
-def subject_kind(subject: str) -> str:
-    """What a subject carries: `tick`, `session` or `signal`."""
-    if subject == TICKS:
-        return "tick"
-    return "session" if subject in {SESSION_SAVE, SESSION_INVALIDATE} else "signal"
-
-
-def utc(moment: datetime) -> datetime:
-    """The moment as aware UTC; JetStream's times are UTC."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from actors.gateway.endpoints import Endpoints
+from actors.gateway.replies import encoded, log_unanswered, may_be_answered
 from actors.gateway.wire import Frame, Wire, reply
 
 SERVICE = "alpha-panda"
@@ -49,8 +48,10 @@ class Discovery:
 
     def _answer(self, wire: Wire, build: Callable[[], dict[str, Any]]) -> Callable[[Frame], None]:
         def answer(request: Frame) -> None:
-            if request.reply:
-                wire.post(reply(request.reply, orjson.dumps(build())))
+            if not may_be_answered(request.reply):
+                log_unanswered(request)
+            elif request.reply:
+                wire.post(reply(request.reply, encoded(build(), wire.client.max_payload)))
 
         return answer
 

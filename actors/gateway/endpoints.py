@@ -12,13 +12,20 @@ QUEUE = "panda"
 """Of several processes one answers a request about sessions; each answers for its own status."""
 
 
+QUESTION_BYTES = 8 << 10
+"""A user and a broker, however their 255 characters each are escaped."""
+SAVE_BYTES = 32 << 10
+"""An access token of 8192 characters, and all else that a save may say."""
+
+
 @dataclass(slots=True)
 class Endpoint:
-    """One subject; counted from any thread, by nanoseconds of one clock."""
+    """One subject, and the bytes a request on it may have; counted from any thread, by nanoseconds of one clock."""
 
     name: str
     subject: str
     queue: str
+    max_bytes: int = QUESTION_BYTES
     requests: int = 0
     errors: int = 0
     last_error: str = ""
@@ -58,7 +65,9 @@ class Endpoints:
     status: Endpoint = field(default_factory=lambda: Endpoint("status", REQUEST_STATUS, ""))
     session: Endpoint = field(default_factory=lambda: Endpoint("sessions-get", REQUEST_SESSION, QUEUE))
     session_use: Endpoint = field(default_factory=lambda: Endpoint("sessions-use", REQUEST_SESSION_USE, QUEUE))
-    session_save: Endpoint = field(default_factory=lambda: Endpoint("sessions-save", REQUEST_SESSION_SAVE, QUEUE))
+    session_save: Endpoint = field(
+        default_factory=lambda: Endpoint("sessions-save", REQUEST_SESSION_SAVE, QUEUE, SAVE_BYTES)
+    )
 
     def every(self) -> tuple[Endpoint, ...]:
         return self.status, self.session, self.session_use, self.session_save

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,10 +21,8 @@ from actors.gateway.codec import (
     decode_signal,
     decode_tick,
     message_id_of,
-    subject_kind,
-    utc,
 )
-from actors.gateway.subjects import SESSION_INVALIDATE, SESSION_SAVE, TICKS
+from actors.gateway.subjects import SESSION_INVALIDATE
 from actors.messages import InvalidateSession, SaveSession, Tick
 from tests.actors.messages import (
     NOW,
@@ -250,14 +248,3 @@ class TestIdentity:
     )
     def test_an_unusable_one_is_none(self, data: bytes) -> None:
         assert message_id_of(data) is None
-
-
-def test_subjects_tell_what_they_carry() -> None:
-    kinds = [subject_kind(one) for one in (TICKS, SESSION_SAVE, SESSION_INVALIDATE, "paper.signals.validated")]
-
-    assert kinds == ["tick", "session", "session", "signal"]
-
-
-def test_times_of_the_server_are_utc() -> None:
-    assert utc(datetime(2026, 1, 5)) == utc(datetime(2026, 1, 5, tzinfo=UTC)) == datetime(2026, 1, 5, tzinfo=UTC)  # noqa: DTZ001
-    assert utc(NOW).utcoffset() == timedelta(0)
