@@ -26,7 +26,7 @@ NOT_ANSWERED = "a reply subject that we do not publish on"
 _QUOTES_NOTHING = (BadMessage, NotDelivered, TryAgain)
 """Their texts have nothing of what was sent."""
 _TAKEN = frozenset(subject.encode() for spec in streams(("*",)) for subject in spec.subjects)
-_ASKED = frozenset(subject.encode() for subject in REQUESTS)
+_REFUSED = _TAKEN | {subject.encode() for subject in REQUESTS}
 
 
 def may_be_answered(subject: bytes) -> bool:
@@ -38,7 +38,7 @@ def may_be_answered(subject: bytes) -> bool:
     _, dot, rest = subject.partition(b".")
     if subject.startswith(b"$") or not {b"*", b">"}.isdisjoint(subject.split(b".")):
         return False
-    return subject not in _TAKEN | _ASKED and b"*" + dot + rest not in _TAKEN
+    return subject not in _REFUSED and b"*" + dot + rest not in _TAKEN
 
 
 def log_unanswered(request: Frame) -> None:
