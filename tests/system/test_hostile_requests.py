@@ -40,13 +40,7 @@ def heard_on(url: str, subjects: Sequence[str], frames: Sequence[bytes], asked: 
     """The subjects, of these, that got a message while the frames were sent and counted as requests."""
 
     async def work(client: Client) -> list[str]:
-        heard: list[str] = []
-
-        async def hear(message: Any) -> None:
-            heard.append(message.subject)
-
-        for subject in subjects:
-            await client.subscribe(subject, cb=hear)
+        subscriptions = [await client.subscribe(subject) for subject in subjects]
         await client.flush()
 
         def send() -> None:
@@ -57,7 +51,7 @@ def heard_on(url: str, subjects: Sequence[str], frames: Sequence[bytes], asked: 
 
         await asyncio.to_thread(send)
         await client.flush()
-        return heard
+        return [(await one.next_msg(5)).subject for one in subscriptions for _ in range(one.pending_msgs)]
 
     return streams.with_client(url, work)
 
