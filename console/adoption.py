@@ -70,6 +70,8 @@ def undo(settings: Settings) -> int:
     console = screen()
     for line in undone.missing:
         console.print(escape(line), soft_wrap=True)
+    for name in undone.left:
+        console.print(f"{name} was left alone: nothing shows that an unfinished adoption has made it", soft_wrap=True)
     copies = ", ".join(undone.dropped)
     console.print(f"dropped the unfinished copies of {copies}" if copies else "there were no unfinished copies")
     if undone.replaced:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from persistence.adoption.connection import Connection
-from persistence.adoption.shape import REVISION, columns_of
+from persistence.adoption.shape import columns_of
 from persistence.adoption.shapes import FOREIGN_KEY, SHAPES
 
 STATE = "_adoption"
@@ -72,6 +72,20 @@ _DEPENDENTS = """
     UNION SELECT relname, 'statistics ' || stxname FROM ours JOIN pg_statistic_ext ON stxrelid = ours.oid
     ORDER BY 1, 2
 """
+
+
+_WATCHED = """
+    SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_proc p ON p.oid = tgfoid
+     WHERE tgname = %s AND proname = '_adopt_' || c.relname AND pronamespace = relnamespace
+       AND relnamespace = quote_ident(current_schema())::regnamespace
+"""
+_SIDES = frozenset(
+    (
+        *(side for shape in SHAPES for side in shape.sides),
+        *(shape.repairs(column.name) for shape in SHAPES for column in shape.columns if column.kind == "jsonb"),
+        FOREIGN_KEY.orphans,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,10 @@ class Catalogue:
     """The kind that an unfinished adoption found."""
     shadows: frozenset[str] = field(default_factory=frozenset)
     """Tables whose shadow exists."""
+    watched: frozenset[str] = field(default_factory=frozenset)
+    """Tables that an adoption's trigger is on. It comes and goes with the shadow."""
+    noted: frozenset[str] = field(default_factory=frozenset)
+    """The steps whose progress an unfinished adoption has noted."""
     elsewhere: tuple[str, ...] = ()
     """Other schemas that hold the tables, as far as the user may look into them."""
 
@@ -165,10 +183,7 @@ class Catalogue:
     @property
     def side_tables(self) -> tuple[str, ...]:
         """Tables with rows that were set aside, as they are named."""
-        prefixes = ("_dup_", "_nan_", "_orphan_", "_json_")
-        return tuple(
-            sorted(name for name in self.relations if name.startswith(prefixes) and name.endswith(f"_{REVISION}"))
-        )
+        return tuple(sorted(_SIDES & self.relations))
 
 
 def read_catalogue(connection: Connection) -> Catalogue:
@@ -177,7 +192,7 @@ def read_catalogue(connection: Connection) -> Catalogue:
     names = [shape.table for shape in SHAPES]
     revision_table = relations.get("alembic_version") == "r"
     revisions = connection.rows("SELECT version_num FROM alembic_version ORDER BY 1") if revision_table else []
-    begun = connection.rows(f"SELECT key FROM {STATE} WHERE step = 'kind'") if STATE in relations else []  # noqa: S608
+    steps = dict(connection.rows(f"SELECT step, key FROM {STATE}")) if STATE in relations else {}  # noqa: S608
     version, schema, may_create, may_make_temporary, read_only, encoding = connection.rows(
         "SELECT current_setting('server_version_num')::int, quote_ident(current_schema()), "
         "COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false), "
@@ -196,8 +211,10 @@ def read_catalogue(connection: Connection) -> Catalogue:
         encoding=encoding,
         relations=frozenset(relations),
         tables=_tables(connection, names),
-        begun_as=begun[0][0] if begun else "",
+        begun_as=steps.get("kind", ""),
         shadows=frozenset(name for name in names if SHADOW_PREFIX + name in relations),
+        watched=frozenset(name for (name,) in connection.rows(_WATCHED, (TRIGGER,))),
+        noted=frozenset(steps),
         elsewhere=tuple(name for (name,) in connection.rows(_ELSEWHERE, (names,))),
     )
 

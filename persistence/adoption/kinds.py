@@ -69,6 +69,28 @@ def rewritten(catalogue: Catalogue, shape: Shape) -> bool:
     return found != wanted or (unique is not None and not _has(table, unique))
 
 
+def unfinished(catalogue: Catalogue, shape: Shape) -> Shadow | None:
+    """The table's shadow, if an adoption has verifiably begun it and has not put it in the table's place yet.
+
+    A name proves nothing: the adoption's trigger on the table does, or its note of how far the copy has come.
+    """
+    table = catalogue.table(shape.table)
+    if table is None:
+        return None
+    shadow = Shadow(shape, table, catalogue.schema)
+    noted = shadow.progress in catalogue.noted and rewritten(catalogue, shape)
+    return shadow if noted or shape.table in catalogue.watched else None
+
+
+def namesakes(catalogue: Catalogue, shape: Shape) -> tuple[str, ...]:
+    """What bears the name of a copy's own tables, and is not known to be of one."""
+    table = catalogue.table(shape.table)
+    if table is None or shape not in REWRITABLE or unfinished(catalogue, shape):
+        return ()
+    shadow = Shadow(shape, table, catalogue.schema)
+    return tuple(name for name in (shadow.name, shadow.log) if name in catalogue.relations)
+
+
 def matches(table: LiveTable, index: Index) -> bool:
     """Whether the table has exactly this index."""
     live = table.index(index.name)
@@ -176,6 +198,7 @@ def _obstacles(catalogue: Catalogue, kind: Kind) -> Iterator[str]:
     for shape in REWRITABLE:
         if rewritten(catalogue, shape):
             yield from in_the_way(catalogue.table(shape.table), shape)
+            yield from in_its_place(catalogue, shape)
 
 
 def _out_of_sight(catalogue: Catalogue) -> str:
@@ -190,19 +213,23 @@ def _out_of_sight(catalogue: Catalogue) -> str:
 def _torn(catalogue: Catalogue) -> Iterator[str]:
     """What an unfinished adoption has made and somebody has dropped since."""
     for shape in REWRITABLE:
-        table = catalogue.table(shape.table)
-        if table is None or not rewritten(catalogue, shape):
-            continue
-        shadow = Shadow(shape, table, catalogue.schema)
-        if not {shadow.name, shadow.log} & catalogue.relations:
+        shadow = unfinished(catalogue, shape)
+        if shadow is None or not rewritten(catalogue, shape):
             continue
         for name in shadow.parts:
             if name not in catalogue.relations:
-                means = f", and every write to {shape.table} fails without it" if name == shadow.log else ""
+                fails = name == shadow.log and shape.table in catalogue.watched
+                means = f", and every write to {shape.table} fails without it" if fails else ""
                 yield (
                     f"{name} is missing, which an unfinished adoption has made{means}: undo that with "
                     f"`{program()} db adopt --undo`, and adopt anew"
                 )
+
+
+def in_its_place(catalogue: Catalogue, shape: Shape) -> Iterator[str]:
+    """What bears a name that the table's copy needs."""
+    for name in namesakes(catalogue, shape):
+        yield f"{name} would be made here and exists already, of no unfinished adoption: rename it, or drop it"
 
 
 def in_the_way(table: LiveTable | None, shape: Shape) -> Iterator[str]:

@@ -7,7 +7,7 @@ import logging
 from persistence.adoption.carrying import Carrier
 from persistence.adoption.catalogue import STATE, read_catalogue
 from persistence.adoption.connection import Connection
-from persistence.adoption.kinds import in_the_way
+from persistence.adoption.kinds import in_its_place, in_the_way
 from persistence.adoption.shadow import Shadow
 from persistence.adoption.shape import Shape
 from persistence.errors import NotMigrated
@@ -57,7 +57,7 @@ def replace_table(connection: Connection, shape: Shape) -> None:
     live = catalogue.table(shape.table)
     if live is None:
         raise NotMigrated(f"the table {shape.table} is missing")
-    if obstacles := tuple(in_the_way(live, shape)):
+    if obstacles := (*in_the_way(live, shape), *in_its_place(catalogue, shape)):
         raise NotMigrated(f"{shape.table} cannot be migrated yet: {'; '.join(obstacles)}")
     shadow = Shadow(shape, live, catalogue.schema)
     carrier = Carrier(connection, shadow, lambda _: None)

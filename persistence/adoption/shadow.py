@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from persistence.adoption.catalogue import SHADOW_PREFIX, TRIGGER, LiveTable
-from persistence.adoption.shape import REVISION, Column, Index, Shape
+from persistence.adoption.shape import Column, Index, Shape
 
 
 def privacy(table: str) -> str:
@@ -63,7 +63,7 @@ class Shadow:
 
     def repairs(self, column: str) -> str:
         """The side table of the JSON that had to be mended."""
-        return f"_json_{self.table}_{column}_{REVISION}"
+        return self.shape.repairs(column)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -85,6 +85,10 @@ class Shape:
         """The side tables of whole rows that a copy leaves out."""
         return tuple(filter(None, (self.duplicates, self.unfit_rows)))
 
+    def repairs(self, column: str) -> str:
+        """The side table of the JSON of a column that had to be mended."""
+        return f"_json_{self.table}_{column}_{REVISION}"
+
     @property
     def fit(self) -> str:
         """What rows `t` must be to stay."""

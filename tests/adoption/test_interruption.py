@@ -335,3 +335,100 @@ def test_rows_that_were_set_aside_and_dropped_are_told_to_be_gone(dirty: tuple[s
     assert undone.replaced
     (lost,) = (line for line in undone.missing if "trading_sessions" in line)
     assert lost.startswith("_dup_trading_sessions_0002 is missing: the rows of trading_sessions that were set aside")
+
+
+STRANGERS = ("_log_trading_sessions", "_new_portfolio_snapshots", "_log_trading_events")
+
+
+def make_strangers(url: str, *names: str) -> None:
+    """Make tables of somebody's own that are named as an adoption names its copies."""
+    with connected(url) as connection:
+        for name in names:
+            connection.exec_driver_sql(f"CREATE TABLE {name} AS SELECT 'precious' AS mine")
+
+
+def relations_of(url: str) -> set[str]:
+    """The names of all tables."""
+    with connected(url) as connection:
+        found = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relkind = 'r'")
+        return {str(name) for name in found.scalars()}
+
+
+def test_undo_after_the_end_touches_neither_rows_set_aside_nor_tables_that_are_only_named_alike(
+    dirty: tuple[str, Books],
+) -> None:
+    url, before = dirty
+    adopt(url, SETTINGS, lambda _: None)
+    make_strangers(url, *STRANGERS)
+    there = relations_of(url)
+
+    undone = undo(url, SETTINGS)
+
+    assert undone == Undone((), replaced=False, left=STRANGERS)
+    assert relations_of(url) == there >= {"_dup_trading_sessions_0002", "_nan_portfolio_snapshots_0002", *STRANGERS}
+    assert faults(before, books_of(url)) == []
+
+
+def test_undo_takes_back_what_is_unfinished_and_leaves_what_stands_beside_a_table_that_is_replaced(
+    dirty: tuple[str, Books], head_schema: str
+) -> None:
+    url, before = dirty
+    stopped_at(url, Step(Action.SWAP, "portfolio_snapshots"))
+    make_strangers(url, "_log_trading_sessions", "_new_trading_events")
+
+    undone = undo(url, SETTINGS)
+
+    assert undone.dropped == ("portfolio_snapshots",)
+    assert undone.left == ("_log_trading_sessions", "_new_trading_events")
+    assert {"_dup_trading_sessions_0002", *undone.left} <= relations_of(url)
+    with pytest.raises(Foreign, match="_new_trading_events would be made here and exists already"):
+        adopt(url, SETTINGS, lambda _: None)
+    with connected(url) as connection:
+        connection.exec_driver_sql(f"DROP TABLE {', '.join(undone.left)}")
+    adopt(url, SETTINGS, lambda _: None)
+    assert faults(before, books_of(url)) == []
+    assert schema_of(url) == head_schema
+
+
+def test_a_copy_whose_trigger_somebody_has_dropped_is_undone_by_what_it_has_noted(dirty: tuple[str, Books]) -> None:
+    url, before = dirty
+    stopped_at(url, Step(Action.SWAP, "trading_sessions"))
+    with connected(url) as connection:
+        connection.exec_driver_sql("DROP TABLE _log_trading_sessions; DROP TRIGGER _adoption ON trading_sessions")
+
+    undone = undo(url, SETTINGS)
+
+    assert undone.dropped == ("trading_sessions",)
+    assert undone.missing == (
+        "_log_trading_sessions was missing: it only named rows that trading_sessions still has, so nothing is lost",
+    )
+    adopt(url, SETTINGS, lambda _: None)
+    assert faults(before, books_of(url)) == []
+
+
+def test_side_tables_of_a_copy_that_nobody_says_was_begun_are_left(dirty: tuple[str, Books]) -> None:
+    url, _ = dirty
+    stopped_at(url, Step(Action.SWAP, "trading_sessions"))
+    with connected(url) as connection:
+        connection.exec_driver_sql("DROP TABLE _adoption")
+
+    undone = undo(url, SETTINGS)
+
+    assert undone.dropped == ("trading_sessions",)
+    assert undone.left == ("_dup_trading_sessions_0002", "_json_trading_sessions_session_data_0002")
+    assert {*undone.left} <= relations_of(url)
+    assert not {"_new_trading_sessions", "_log_trading_sessions"} & relations_of(url)
+
+
+def test_undo_refuses_a_revision_that_it_does_not_know_as_adopt_does(empty_url: str) -> None:
+    upgrade(empty_url)
+    make_strangers(empty_url, "_new_trading_events")
+    with connected(empty_url) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0042'")
+    there = relations_of(empty_url)
+
+    for attempt in (lambda: undo(empty_url, SETTINGS), lambda: adopt(empty_url, SETTINGS, lambda _: None)):
+        with pytest.raises(NotMigrated, match="at 0042, which this version does not know"):
+            attempt()
+
+    assert relations_of(empty_url) == there

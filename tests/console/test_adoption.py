@@ -298,6 +298,33 @@ def test_an_unfinished_one_can_be_taken_back(command: Command, old_url: str) -> 
     assert "dropped the unfinished copies of strategy_configurations" in undone.out
 
 
+def test_taking_back_what_is_finished_does_nothing_and_says_so(command: Command, old_url: str) -> None:
+    command("db", "adopt", "--yes")
+    execute(old_url, "CREATE TABLE _log_trading_sessions (mine text)")
+    before = schema_of(old_url, side_tables=True)
+
+    undone = command("db", "adopt", "--undo")
+
+    assert (undone.code, undone.out.splitlines()) == (
+        0,
+        [
+            "_log_trading_sessions was left alone: nothing shows that an unfinished adoption has made it",
+            "there were no unfinished copies",
+        ],
+    )
+    assert schema_of(old_url, side_tables=True) == before
+
+
+def test_taking_back_at_a_revision_that_is_unknown_is_refused(command: Command, old_url: str) -> None:
+    command("db", "adopt", "--yes")
+    execute(old_url, "UPDATE alembic_version SET version_num = '0042'")
+
+    undone = command("db", "adopt", "--undo")
+
+    assert (undone.code, undone.err.count("\n")) == (78, 1)
+    assert "at 0042, which this version does not know" in undone.err
+
+
 def test_the_embedded_database_is_adopted_as_well(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
