@@ -102,7 +102,8 @@ class AuthActor(ServiceActor):
 
     def _invalidate(self, message: InvalidateSession) -> Any:
         consumer = message.delivery.consumer if message.delivery else CONSUMER
-        row = SessionInvalidationRow(message.user_id, message.reason, message.invalidated_at)
+        direct = message.delivery is None
+        row = SessionInvalidationRow(message.user_id, message.reason, message.invalidated_at, direct)
         unit = CommitUnit(consumer, message.message_id, message.delivery, invalidation=row, reply=self.reply)
         return self._commit(unit)
 

@@ -55,7 +55,10 @@ class PortfolioState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One row of `trading_sessions`; `session_data` holds the token in clear until the repository seals it."""
+    """One row of `trading_sessions`; `session_data` holds the token in clear until the repository seals it.
+
+    A `direct` one was asked for now, and by no stream: it follows what is stored, whatever the clocks say.
+    """
 
     session_id: str
     user_id: str
@@ -64,15 +67,17 @@ class SessionRow:
     is_active: bool
     session_data: dict[str, Any] = field(repr=False)
     updated_at: datetime
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInvalidationRow:
-    """The end of one user's session."""
+    """The end of one user's session; `direct` as that of a `SessionRow`."""
 
     user_id: str
     reason: str
     updated_at: datetime
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

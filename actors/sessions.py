@@ -18,6 +18,17 @@ EXPIRED = "token_expired"
 """The reason of a session that ended by itself."""
 
 
+class SavedSession(Protocol):
+    """What the database knows of a session that it has saved."""
+
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def start_time(self) -> datetime | None: ...
+    @property
+    def updated_at(self) -> datetime: ...
+
+
 class SessionRecord(Protocol):
     """What is needed of a session as the database hands it out."""
 
@@ -62,6 +73,7 @@ def row_of(message: SaveSession) -> SessionRow:
         is_active=True,
         session_data=data,
         updated_at=message.saved_at,
+        direct=message.delivery is None,
     )
 
 
@@ -91,19 +103,19 @@ def as_stored(record: SessionRecord) -> StoredSession:
     )
 
 
-def as_saved(row: SessionRow, session_id: str, start_time: datetime | None) -> StoredSession:
-    """The session as a save of the row left it, with the id and the start that are stored."""
+def as_saved(row: SessionRow, saved: SavedSession) -> StoredSession:
+    """The session as a save of the row left it."""
     data = row.session_data
     return StoredSession(
-        session_id=session_id,
+        session_id=saved.session_id,
         user_id=row.user_id,
         broker=data.get("broker"),
         login_method=data.get("login_method"),
         user_name=data.get("user_name"),
         is_active=row.is_active,
-        start_time=start_time,
+        start_time=saved.start_time,
         expires_at=row.end_time,
-        updated_at=row.updated_at,
+        updated_at=saved.updated_at,
         access_token=data.get("access_token"),
     )
 

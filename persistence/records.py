@@ -29,21 +29,23 @@ class SessionRecord:
 
 class SavedSession(NamedTuple):
     """Which login of the batch, counted from 0, was saved, and what its saver did not know: the id and start are those
-    of the user's first.
+    of the user's first, and the time is later than asked for where a direct one was to follow what was stored.
     """
 
     place: int
     session_id: str
     start_time: datetime | None
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """The order to end a user's session, unless a later save has replaced it."""
+    """The order to end a user's session, unless a later save has replaced it; a direct one ends it in any case."""
 
     user_id: str
     reason: str
     updated_at: datetime
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

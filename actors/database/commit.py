@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -109,22 +109,41 @@ def coalesce(units: Sequence[CommitUnit]) -> Effects:
     outbound: list[OutboundMessage] = []
     portfolios: dict[str, PortfolioState] = {}
     sessions: dict[str, SessionRow] = {}
+    invalidations: list[SessionInvalidationRow] = []
     for unit in units:
         events += unit.events
         outbound += unit.outbound
         if unit.portfolio is not None:
             portfolios[unit.portfolio.portfolio_id] = unit.portfolio
-        row = unit.session
-        if row is not None and (row.user_id not in sessions or sessions[row.user_id].updated_at <= row.updated_at):
-            sessions[row.user_id] = row
+        if unit.session is not None:
+            _follow(sessions, invalidations, unit.session)
+        if unit.invalidation is not None:
+            invalidations.append(unit.invalidation)
     return Effects(
         events=tuple(events),
         portfolios=tuple(portfolios[key].as_row() for key in sorted(portfolios)),
         sessions=tuple(sessions[key] for key in sorted(sessions)),
-        invalidations=tuple(unit.invalidation for unit in units if unit.invalidation),
+        invalidations=tuple(invalidations),
         dead_letters=tuple(unit.dead_letter for unit in units if unit.dead_letter),
         outbound=tuple(outbound),
     )
+
+
+def _follow(sessions: dict[str, SessionRow], invalidations: list[SessionInvalidationRow], row: SessionRow) -> None:
+    """Have the login take the place of what it follows: an older one, or all that came before it if it is direct.
+
+    Direct invalidations end whatever is stored, so those that it follows are taken out.
+    """
+    known = sessions.get(row.user_id)
+    if known is not None and row.direct:
+        row = replace(row, updated_at=max(row.updated_at, known.updated_at))
+    if known is None or known.updated_at <= row.updated_at:
+        sessions[row.user_id] = row
+    invalidations[:] = [
+        end
+        for end in invalidations
+        if not (end.direct and end.user_id == row.user_id and (row.direct or end.updated_at <= row.updated_at))
+    ]
 
 
 def poisoned(unit: CommitUnit, reason: str, error_class: str) -> CommitUnit:

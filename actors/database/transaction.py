@@ -70,9 +70,7 @@ class Transactions:
         rows = [unit.session for unit in units if unit.session is not None]
         with self._database.writer_statement() as work:
             saved = work.sessions.save(units)
-            sessions = {
-                rows[one.place].user_id: as_saved(rows[one.place], one.session_id, one.start_time) for one in saved
-            }
+            sessions = {rows[one.place].user_id: as_saved(rows[one.place], one) for one in saved}
             for user_id in {row.user_id for row in rows} - sessions.keys():
                 record = work.sessions.get(user_id)
                 if record is not None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import DBAPIError
 
 from persistence import models
-from persistence.bulk import encode, upsert
+from persistence.bulk import encode
 from persistence.errors import TokenKeyError
 from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
@@ -22,21 +22,38 @@ from persistence.token_cipher import TokenCipher
 from settings import program
 
 _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
-_OVERWRITTEN = ("end_time", "is_active", "session_data", "updated_at")
-_NOT_OLDER = "COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at"
+_TYPED = """session_id text, user_id text, start_time timestamptz, end_time timestamptz, is_active boolean,
+                 session_data jsonb, updated_at timestamptz, direct boolean"""
+_STORING = """
+        INSERT INTO trading_sessions
+            (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
+        SELECT session_id, user_id, start_time, end_time, is_active, session_data,
+               GREATEST(updated_at, CASE WHEN direct THEN (
+                   SELECT stored.updated_at + interval '1 microsecond'
+                   FROM trading_sessions AS stored WHERE stored.user_id = newest.user_id) END)
+        FROM newest ORDER BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET
+            end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
+            updated_at = excluded.updated_at
+        WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
+"""
+_UPSERT = f"""
+    WITH newest AS (SELECT * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS one ({_TYPED})) {_STORING}
+"""
 _SEALED_FIELD = "access_token"
 _DATA = "CASE jsonb_typeof(stored.session_data) WHEN 'object' THEN stored.session_data ELSE '{}' END"
 """In a database that was brought along it may be the JSON null, or anything else."""
 _INVALIDATE = f"""
     UPDATE trading_sessions AS stored
-    SET is_active = false, updated_at = x.updated_at,
+    SET is_active = false,
+        updated_at = GREATEST(x.updated_at, CASE WHEN x.direct THEN stored.updated_at + interval '1 microsecond' END),
         session_data = {_DATA} - 'access_token'
             || jsonb_build_object('invalidation_reason', x.reason)
     FROM (SELECT DISTINCT ON (user_id) *
           FROM jsonb_to_recordset(CAST(%s AS jsonb))
-               AS given (user_id text, updated_at timestamptz, reason text)
-          ORDER BY user_id, updated_at DESC) AS x
-    WHERE stored.user_id = x.user_id AND COALESCE(stored.updated_at, '-infinity') <= x.updated_at
+               AS given (user_id text, updated_at timestamptz, reason text, direct boolean)
+          ORDER BY user_id, direct DESC NULLS LAST, updated_at DESC) AS x
+    WHERE stored.user_id = x.user_id AND (x.direct OR COALESCE(stored.updated_at, '-infinity') <= x.updated_at)
 """
 _EXPIRE = text(f"""
     UPDATE trading_sessions AS stored
@@ -69,12 +86,10 @@ _PREPARED = "panda_prepared_save"
 _NEVER = ""
 _NOT_PREPARED = "26000"
 """SQLSTATE invalid_sql_statement_name: a pooler between us and the server gave us another of its connections."""
-_SAVE = """
+_SAVE = f"""
     WITH given AS (
         SELECT DISTINCT ON (consumer, message_id) * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS
-            one (place int, consumer text, message_id text, stream_seq bigint, session_id text, user_id text,
-                 start_time timestamptz, end_time timestamptz, is_active boolean, session_data jsonb,
-                 updated_at timestamptz)
+            one (place int, consumer text, message_id text, stream_seq bigint, {_TYPED})
         ORDER BY consumer, message_id, place
     ), noted AS (
         INSERT INTO inbox (consumer, message_id, stream_seq) SELECT consumer, message_id, stream_seq FROM given
@@ -83,17 +98,10 @@ _SAVE = """
         SELECT DISTINCT ON (user_id) * FROM given
         WHERE (consumer, message_id) IN (SELECT consumer, message_id FROM noted)
         ORDER BY user_id, updated_at DESC, place DESC
-    ), saved AS (
-        INSERT INTO trading_sessions
-            (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
-        SELECT session_id, user_id, start_time, end_time, is_active, session_data, updated_at FROM newest
-        ON CONFLICT (user_id) DO UPDATE SET
-            end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
-            updated_at = excluded.updated_at
-        WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
-        RETURNING user_id, session_id, start_time
+    ), saved AS ({_STORING}
+        RETURNING user_id, session_id, start_time, updated_at
     )
-    SELECT place, saved.session_id, saved.start_time FROM saved JOIN newest USING (user_id)
+    SELECT place, saved.session_id, saved.start_time, saved.updated_at FROM saved JOIN newest USING (user_id)
 """
 # `IN` and no join: the planner takes a join of two keys for one row, and the last join then for a nested loop's, which
 # took half of the time that 500 logins need.
@@ -129,29 +137,35 @@ class SessionRepository:
     def upsert(self, rows: Sequence[object]) -> Sessions:
         """Save sessions; returns the stored one of every user given, in the order of the user ids.
 
-        Rows have the fields session_id, user_id, start_time, end_time, is_active, session_data and
-        updated_at. A user keeps the stored session_id and start_time. A save older than what is stored
-        changes nothing, and the stored session is returned all the same.
+        Rows have the fields session_id, user_id, start_time, end_time, is_active, session_data,
+        updated_at and, where somebody waits for it, direct. A user keeps the stored session_id and start_time.
+        A save older than what is stored changes nothing, and the stored session is returned all the same. One
+        that is direct happens now: it is dated after what is stored, whatever the clocks say.
         """
         if not rows:
             return []
         newest = _newest_of_each(rows)
         payload = encode([self._sealed(row) for row in newest.values()])
-        statement = upsert(_table, _COLUMNS, ("user_id",), _OVERWRITTEN, _NOT_OLDER)
-        self._connection.exec_driver_sql(statement, (payload,))
+        self._connection.exec_driver_sql(_UPSERT, (payload,))
         return self._of_users(list(newest))
 
     def save(self, logins: Sequence[Login]) -> list[SavedSession]:
         """Note the logins in the inbox and save those that are new there, all in one statement.
 
         The saved ones are returned, one for each user: a login that was handled before, or is older than what is
-        stored, is not among them. Whoever sends nothing else needs no transaction around it.
+        stored and not direct, is not among them. Whoever sends nothing else needs no transaction around it.
         """
         if not logins:
             return []
         given = []
+        latest: dict[str, datetime] = {}
         for place, login in enumerate(logins):
             row = self._sealed(login.session)
+            user_id, at = row["user_id"], row["updated_at"]
+            # Of one batch as well: the server compares times, then places.
+            latest[user_id] = max(at, latest.get(user_id, at))
+            if row["direct"]:
+                row["updated_at"] = latest[user_id]
             row["place"], row["consumer"], row["message_id"] = place, login.consumer, login.message_id
             row["stream_seq"] = login.stream_seq
             given.append(row)
@@ -176,8 +190,8 @@ class SessionRepository:
     def invalidate(self, orders: Sequence[object]) -> Sessions:
         """End sessions and forget their tokens; returns the stored ones of the users given that have one.
 
-        Rows have the fields of `Invalidation`.
-        A session saved after `updated_at` stays as it is.
+        Rows have the fields of `Invalidation`. A session saved after `updated_at` stays as it is, unless the order
+        is direct: that is given now, and dated after what is stored.
         """
         if not orders:
             return []
@@ -255,6 +269,7 @@ class SessionRepository:
 
     def _sealed(self, row: object) -> dict[str, Any]:
         columns = as_columns(row, _COLUMNS)
+        columns["direct"] = getattr(row, "direct", False)
         data = columns["session_data"]
         if isinstance(data, Mapping) and data.get(_SEALED_FIELD) is not None:
             columns["session_data"] = {**data, _SEALED_FIELD: self._cipher.seal(str(data[_SEALED_FIELD]))}

@@ -174,6 +174,25 @@ class TestCoalesce:
 
         assert coalesce(units).sessions == (session("u", 1, "second"),)
 
+    def test_a_direct_login_follows_those_before_it_whatever_their_times(self) -> None:
+        direct = replace(session("u", 1, "asked for"), direct=True)
+
+        effects = coalesce([unit("1", session=session("u", 5)), unit("2", session=direct)])
+
+        assert effects.sessions == (replace(direct, updated_at=NOW + timedelta(seconds=5)),)
+        assert coalesce([unit("1", session=direct), unit("2", session=session("u", 5))]).sessions == (session("u", 5),)
+
+    @pytest.mark.parametrize("direct", [True, False])
+    def test_a_direct_end_does_not_end_the_login_that_follows_it(self, direct: bool) -> None:
+        end = SessionInvalidationRow("u", "logout", NOW, direct=True)
+        other = SessionInvalidationRow("v", "logout", NOW, direct=True)
+        login = replace(session("u", -1 if direct else 1), direct=direct)
+        ends = [unit("1", invalidation=end), unit("2", invalidation=other)]
+
+        assert coalesce([*ends, unit("3", session=login)]).invalidations == (other,)
+        assert coalesce([unit("3", session=login), *ends]).invalidations == (end, other)
+        assert coalesce([*ends, unit("3", session=session("u", -1))]).invalidations == (end, other)
+
     def test_nothing_comes_of_nothing(self) -> None:
         effects = coalesce([unit("1")])
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import execute
 from tests.console.conftest import Command
 from tests.system.daemon import Daemon
 
@@ -49,6 +51,24 @@ def test_a_second_login_replaces_the_first(command: Command, daemon: Daemon, use
     assert second["user_name"] == "After"
     assert second["session_id"] == first["session_id"]
     assert [session["user_id"] for session in sessions].count(user) == 1
+
+
+def test_what_an_operator_says_counts_though_the_clock_was_set_back(
+    command: Command, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    token = "SELECT session_data->>'access_token' FROM trading_sessions WHERE user_id = 'carol'"
+    with Daemon(tmp_path, RUNTIME_DIR=str(tmp_path), DATABASE__POSTGRES_URL=database_url, NATS__URL=""):
+        command("sessions", "save", "carol", given=b"old")
+        execute(database_url, "UPDATE trading_sessions SET updated_at = updated_at + interval '1 hour'")
+
+        saved = command("sessions", "save", "carol", "--user-name", "New", "--json", given=b"new")
+        stored = execute(database_url, token)
+        ended = command("sessions", "invalidate", "carol", "--json")
+
+    assert (saved.code, json.loads(saved.out)["user_name"], stored) == (0, "New", [("new",)])
+    assert (ended.code, json.loads(ended.out)["state"]) == (0, "invalidated")
+    assert execute(database_url, token) == [(None,)]
 
 
 def test_a_broker_that_nobody_knows_is_wrong_usage_and_nothing_is_stored(

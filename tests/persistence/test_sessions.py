@@ -71,6 +71,62 @@ def test_an_invalidated_session_is_inactive_and_has_no_token(database: Database)
     assert stored.session_data == {"broker": "zerodha", "invalidation_reason": "logout"}
 
 
+@dataclass(frozen=True, slots=True)
+class Asked(Session):
+    """A session that somebody asks for now."""
+
+    direct: bool = True
+
+
+def test_a_direct_save_follows_what_is_stored_though_the_clock_was_set_back(database: Database) -> None:
+    save(database, Session("u", at(60), token="old"))
+
+    with database.writer_unit() as unit:
+        (stored,) = unit.sessions.upsert([Asked("u", at(1), token="new")])
+        unit.commit()
+
+    assert (stored.access_token, stored.updated_at) == ("new", at(60) + timedelta(microseconds=1))
+    assert save(database, Session("u", at(60), token="again"), Session("u", at(2))) == [("u", "new")]
+
+
+def test_a_direct_save_of_an_envelope_that_was_handled_before_changes_nothing(database: Database) -> None:
+    with database.writer_statement() as unit:
+        assert len(unit.sessions.save([Saved("auth", "one", Asked("u", at(1), token="first"))])) == 1
+        assert len(unit.sessions.save([Saved("auth", "two", Session("u", at(60), token="second"))])) == 1
+        assert unit.sessions.save([Saved("auth", "one", Asked("u", at(2), token="first"))]) == []
+        (saved,) = unit.sessions.save([Saved("auth", "three", Asked("u", at(3), token="third"))])
+        stored = unit.sessions.get("u")
+
+    assert stored is not None
+    assert (stored.access_token, stored.updated_at) == ("third", saved.updated_at)
+    assert saved.updated_at == at(60) + timedelta(microseconds=1)
+
+
+def test_a_direct_save_follows_what_stands_before_it_in_the_batch(database: Database) -> None:
+    with database.writer_statement() as unit:
+        (saved,) = unit.sessions.save(
+            [Saved("auth", "one", Session("u", at(60))), Saved("auth", "two", Asked("u", at(1), token="new"))]
+        )
+        stored = unit.sessions.get("u")
+
+    assert saved.place == 1
+    assert stored is not None
+    assert (stored.access_token, stored.updated_at) == ("new", at(60))
+
+
+def test_a_direct_invalidation_ends_a_session_of_a_later_time_and_no_older_save_revives_it(database: Database) -> None:
+    save(database, Session("u", at(60)))
+
+    with database.writer_unit() as unit:
+        (stored,) = unit.sessions.invalidate([Invalidation("u", "logout", at(2), direct=True)])
+        unit.commit()
+    save(database, Session("u", at(60)))
+
+    assert (stored.is_active, stored.updated_at) == (False, at(60) + timedelta(microseconds=1))
+    with database.read_unit() as unit:
+        assert unit.sessions.load_active(at(3)) == []
+
+
 NO_OBJECT = ("null", "[1]", '"text"', "7")
 """What a session's data may be in a database that was brought along."""
 

@@ -101,6 +101,27 @@ def test_a_save_that_comes_again_does_not_take_the_session_back_in_time(
     assert tokens(database_url) == {"u1": "new", "u2": "last"}
 
 
+def test_requests_happen_now_though_the_clock_was_set_back_and_what_a_stream_brings_late_still_loses(
+    daemon: Daemon, database_url: str, streams_url: str
+) -> None:
+    streams.request(streams_url, "panda.sessions.save", streams.session_save("u1", "old"))
+    execute(database_url, "UPDATE trading_sessions SET updated_at = updated_at + interval '1 hour'")
+
+    streams.publish(
+        streams_url, "auth.sessions.save", [streams.session_save("u1", "late"), streams.session_save("u2", "last")]
+    )
+    eventually(lambda: "u2" in tokens(database_url))
+    assert tokens(database_url)["u1"] == "old"
+    saved = streams.request(streams_url, "panda.sessions.save", streams.session_save("u1", "new"))
+    assert tokens(database_url)["u1"] == "new"
+    ended = daemon.request("DELETE", "/sessions/u1?reason=logout")
+
+    assert datetime.fromisoformat(saved["updated_at"]) > datetime.now(UTC) + timedelta(minutes=59)
+    assert datetime.fromisoformat(ended["updated_at"]) > datetime.fromisoformat(saved["updated_at"])
+    assert (saved["state"], ended["state"]) == ("active", "invalidated")
+    assert tokens(database_url)["u1"] == "None"
+
+
 def test_the_stored_session_is_loaded_before_the_health_checks_run(idle_daemon: Daemon, streams_url: str) -> None:
     expires_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     with idle_daemon:
