@@ -54,7 +54,7 @@ class Transactions:
             Unavailable, Conflict: try the same units again; after `Unavailable` the outcome is unknown.
             Poison: one of the units, at least, cannot be written.
         """
-        if not published and all(unit.only_saves for unit in units):
+        if not published and _are_saves_alike(units):
             return self._save(units)
         try:
             return self._write_new(units, open_books, published)
@@ -136,6 +136,14 @@ class Transactions:
             if record is not None:
                 sessions[record.user_id] = as_stored(record)
         return outbox, sessions, effects.rows + len(done.fresh) + (outbox is not None)
+
+
+def _are_saves_alike(units: Sequence[CommitUnit]) -> bool:
+    """Whether all do nothing but save a session, which all of them were asked for directly, or none."""
+    first = units[0].session if units else None
+    return first is not None and all(
+        unit.only_saves and unit.session is not None and unit.session.direct == first.direct for unit in units
+    )
 
 
 class _HandledBefore(Exception):

@@ -18,47 +18,23 @@ from persistence.bulk import encode
 from persistence.errors import TokenKeyError
 from persistence.records import SavedSession, SessionRecord
 from persistence.repositories.rows import as_columns, value_of
+from persistence.repositories.session_statements import (
+    DATA,
+    INVALIDATE,
+    SAVE,
+    SAVE_DIRECTLY,
+    UPSERT,
+    UPSERT_DIRECTLY,
+)
 from persistence.token_cipher import TokenCipher
 from settings import program
 
 _COLUMNS = ("session_id", "user_id", "start_time", "end_time", "is_active", "session_data", "updated_at")
-_TYPED = """session_id text, user_id text, start_time timestamptz, end_time timestamptz, is_active boolean,
-                 session_data jsonb, updated_at timestamptz, direct boolean"""
-_STORING = """
-        INSERT INTO trading_sessions
-            (session_id, user_id, start_time, end_time, is_active, session_data, updated_at)
-        SELECT session_id, user_id, start_time, end_time, is_active, session_data,
-               GREATEST(updated_at, CASE WHEN direct THEN (
-                   SELECT stored.updated_at + interval '1 microsecond'
-                   FROM trading_sessions AS stored WHERE stored.user_id = newest.user_id) END)
-        FROM newest ORDER BY user_id
-        ON CONFLICT (user_id) DO UPDATE SET
-            end_time = excluded.end_time, is_active = excluded.is_active, session_data = excluded.session_data,
-            updated_at = excluded.updated_at
-        WHERE COALESCE(trading_sessions.updated_at, '-infinity') <= excluded.updated_at
-"""
-_UPSERT = f"""
-    WITH newest AS (SELECT * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS one ({_TYPED})) {_STORING}
-"""
 _SEALED_FIELD = "access_token"
-_DATA = "CASE jsonb_typeof(stored.session_data) WHEN 'object' THEN stored.session_data ELSE '{}' END"
-"""In a database that was brought along it may be the JSON null, or anything else."""
-_INVALIDATE = f"""
-    UPDATE trading_sessions AS stored
-    SET is_active = false,
-        updated_at = GREATEST(x.updated_at, CASE WHEN x.direct THEN stored.updated_at + interval '1 microsecond' END),
-        session_data = {_DATA} - 'access_token'
-            || jsonb_build_object('invalidation_reason', x.reason)
-    FROM (SELECT DISTINCT ON (user_id) *
-          FROM jsonb_to_recordset(CAST(%s AS jsonb))
-               AS given (user_id text, updated_at timestamptz, reason text, direct boolean)
-          ORDER BY user_id, direct DESC NULLS LAST, updated_at DESC) AS x
-    WHERE stored.user_id = x.user_id AND (x.direct OR COALESCE(stored.updated_at, '-infinity') <= x.updated_at)
-"""
 _EXPIRE = text(f"""
     UPDATE trading_sessions AS stored
     SET is_active = false,
-        session_data = {_DATA} - 'access_token'
+        session_data = {DATA} - 'access_token'
             || jsonb_build_object('invalidation_reason', CAST(:reason AS text))
     FROM (SELECT session_id FROM trading_sessions
           WHERE is_active AND end_time <= :now
@@ -77,34 +53,15 @@ _PRUNE = text("""
 """)
 _USED = text(f"""
     UPDATE trading_sessions AS stored
-    SET session_data = {_DATA}
+    SET session_data = {DATA}
         || jsonb_build_object('last_activity_timestamp', CAST(:used_at AS text))
     WHERE user_id = :user_id AND is_active
 """)
-_PREPARED = "panda_prepared_save"
-"""Where a connection notes the statement's name, which is its own: behind a pooler others share its backend."""
+_PREPARED = {save: f"panda_prepared_{name}" for name, save in (("save", SAVE), ("direct_save", SAVE_DIRECTLY))}
+"""Where a connection notes a statement's name, which is its own: behind a pooler others share its backend."""
 _NEVER = ""
 _NOT_PREPARED = "26000"
 """SQLSTATE invalid_sql_statement_name: a pooler between us and the server gave us another of its connections."""
-_SAVE = f"""
-    WITH given AS (
-        SELECT DISTINCT ON (consumer, message_id) * FROM jsonb_to_recordset(CAST(%s AS jsonb)) AS
-            one (place int, consumer text, message_id text, stream_seq bigint, {_TYPED})
-        ORDER BY consumer, message_id, place
-    ), noted AS (
-        INSERT INTO inbox (consumer, message_id, stream_seq) SELECT consumer, message_id, stream_seq FROM given
-        ON CONFLICT DO NOTHING RETURNING consumer, message_id
-    ), newest AS (
-        SELECT DISTINCT ON (user_id) * FROM given
-        WHERE (consumer, message_id) IN (SELECT consumer, message_id FROM noted)
-        ORDER BY user_id, updated_at DESC, place DESC
-    ), saved AS ({_STORING}
-        RETURNING user_id, session_id, start_time, updated_at
-    )
-    SELECT place, saved.session_id, saved.start_time, saved.updated_at FROM saved JOIN newest USING (user_id)
-"""
-# `IN` and no join: the planner takes a join of two keys for one row, and the last join then for a nested loop's, which
-# took half of the time that 500 logins need.
 _table = models.trading_sessions
 _newest_first = (_table.c.updated_at.desc().nulls_last(), _table.c.user_id)
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
@@ -145,12 +102,14 @@ class SessionRepository:
         if not rows:
             return []
         newest = _newest_of_each(rows)
-        payload = encode([self._sealed(row) for row in newest.values()])
-        self._connection.exec_driver_sql(_UPSERT, (payload,))
+        for direct, statement in ((False, UPSERT), (True, UPSERT_DIRECTLY)):
+            if chosen := [self._sealed(row) for row in newest.values() if _is_direct(row) is direct]:
+                self._connection.exec_driver_sql(statement, (encode(chosen),))
         return self._of_users(list(newest))
 
     def save(self, logins: Sequence[Login]) -> list[SavedSession]:
-        """Note the logins in the inbox and save those that are new there, all in one statement.
+        """Note the logins in the inbox and save those that are new there, all in one statement: all of them are
+        direct, or none is.
 
         The saved ones are returned, one for each user: a login that was handled before, or is older than what is
         stored and not direct, is not among them. Whoever sends nothing else needs no transaction around it.
@@ -158,34 +117,29 @@ class SessionRepository:
         if not logins:
             return []
         given = []
-        latest: dict[str, datetime] = {}
         for place, login in enumerate(logins):
             row = self._sealed(login.session)
-            user_id, at = row["user_id"], row["updated_at"]
-            # Of one batch as well: the server compares times, then places.
-            latest[user_id] = max(at, latest.get(user_id, at))
-            if row["direct"]:
-                row["updated_at"] = latest[user_id]
             row["place"], row["consumer"], row["message_id"] = place, login.consumer, login.message_id
             row["stream_seq"] = login.stream_seq
             given.append(row)
-        return [SavedSession._make(row) for row in self._run_save(encode(given))]
+        statement = SAVE_DIRECTLY if _is_direct(logins[0].session) else SAVE
+        return [SavedSession._make(row) for row in self._run_save(statement, encode(given))]
 
-    def _run_save(self, payload: str) -> CursorResult[Any]:
+    def _run_save(self, statement: str, payload: str) -> CursorResult[Any]:
         """The statement, planned once for each connection: to plan it takes as long as to run it."""
-        known = self._connection.info
-        if known.get(_PREPARED) is None:
-            known[_PREPARED] = name = f"panda_save_{uuid4().hex}"
-            self._connection.exec_driver_sql(f"PREPARE {name} (text) AS {_SAVE.replace('%s', '$1')}")
-        if known[_PREPARED] == _NEVER:
-            return self._connection.exec_driver_sql(_SAVE, (payload,))
+        known, prepared = self._connection.info, _PREPARED[statement]
+        if known.get(prepared) is None:
+            known[prepared] = name = f"panda_save_{uuid4().hex}"
+            self._connection.exec_driver_sql(f"PREPARE {name} (text) AS {statement.replace('%s', '$1')}")
+        if known[prepared] == _NEVER:
+            return self._connection.exec_driver_sql(statement, (payload,))
         try:
-            return self._connection.exec_driver_sql(f"EXECUTE {known[_PREPARED]} (%s)", (payload,))
+            return self._connection.exec_driver_sql(f"EXECUTE {known[prepared]} (%s)", (payload,))
         except DBAPIError as error:
             if getattr(error.orig, "pgcode", None) != _NOT_PREPARED:
                 raise
-            known[_PREPARED] = _NEVER
-            return self._connection.exec_driver_sql(_SAVE, (payload,))
+            known[prepared] = _NEVER
+            return self._connection.exec_driver_sql(statement, (payload,))
 
     def invalidate(self, orders: Sequence[object]) -> Sessions:
         """End sessions and forget their tokens; returns the stored ones of the users given that have one.
@@ -195,7 +149,7 @@ class SessionRepository:
         """
         if not orders:
             return []
-        self._connection.exec_driver_sql(_INVALIDATE, (encode(orders),))
+        self._connection.exec_driver_sql(INVALIDATE, (encode(orders),))
         return self._of_users([value_of(order, "user_id") for order in orders])
 
     def expire(self, now: datetime, reason: str, limit: int) -> Sessions:
@@ -269,7 +223,6 @@ class SessionRepository:
 
     def _sealed(self, row: object) -> dict[str, Any]:
         columns = as_columns(row, _COLUMNS)
-        columns["direct"] = getattr(row, "direct", False)
         data = columns["session_data"]
         if isinstance(data, Mapping) and data.get(_SEALED_FIELD) is not None:
             columns["session_data"] = {**data, _SEALED_FIELD: self._cipher.seal(str(data[_SEALED_FIELD]))}
@@ -294,6 +247,10 @@ class SessionRepository:
             return self._cipher.open(str(text)), True
         except TokenKeyError:
             return None, False
+
+
+def _is_direct(row: object) -> bool:
+    return bool(getattr(row, "direct", False))
 
 
 def _is_valid(now: datetime) -> ColumnElement[bool]:

@@ -102,16 +102,16 @@ def test_a_direct_save_of_an_envelope_that_was_handled_before_changes_nothing(da
     assert saved.updated_at == at(60) + timedelta(microseconds=1)
 
 
-def test_a_direct_save_follows_what_stands_before_it_in_the_batch(database: Database) -> None:
+def test_of_two_direct_saves_in_one_batch_the_later_one_wins_though_the_clock_was_set_back(database: Database) -> None:
     with database.writer_statement() as unit:
         (saved,) = unit.sessions.save(
-            [Saved("auth", "one", Session("u", at(60))), Saved("auth", "two", Asked("u", at(1), token="new"))]
+            [Saved("auth", "one", Asked("u", at(60))), Saved("auth", "two", Asked("u", at(1), token="new"))]
         )
         stored = unit.sessions.get("u")
 
     assert saved.place == 1
     assert stored is not None
-    assert (stored.access_token, stored.updated_at) == ("new", at(60))
+    assert (stored.access_token, stored.updated_at) == ("new", at(1))
 
 
 def test_a_direct_invalidation_ends_a_session_of_a_later_time_and_no_older_save_revives_it(database: Database) -> None:
