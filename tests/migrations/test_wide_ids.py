@@ -243,6 +243,20 @@ def test_what_hangs_on_a_large_table_is_named_and_not_lost(many_url: str) -> Non
     upgrade(many_url)
 
 
+def test_a_table_that_is_only_named_as_the_copy_is_named_and_nothing_is_copied_into_it(many_url: str) -> None:
+    execute(many_url, f"CREATE TABLE {COPY} AS SELECT 'precious' AS mine")
+    before = books(many_url)
+
+    with pytest.raises(NotMigrated, match=f"{COPY} would be made here and exists already"):
+        upgrade(many_url)
+    assert undo(many_url, DatabaseSettings()) == Undone((), replaced=False, left=(COPY,))
+
+    assert execute(many_url, f"SELECT mine FROM {COPY}") == [("precious",)]
+    assert books(many_url) == before
+    execute(many_url, f"DROP TABLE {COPY}")
+    upgrade(many_url)
+
+
 def test_the_way_back_is_refused_once_an_id_is_too_high(empty_url: str) -> None:
     upgrade(empty_url)
     execute(empty_url, EXHAUSTED)
