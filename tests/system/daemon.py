@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import nats.errors
 
+STOP_S = 60.0
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVICE = (sys.executable, "-c", "import settings, supervisor, sys; sys.exit(supervisor.run(settings.load()))")
 
@@ -166,9 +167,9 @@ class Daemon:
         return int(self.running.returncode)
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """SIGTERM; returns the exit code. A stop is bounded, whatever is away."""
         self.running.send_signal(signal.SIGTERM)
-        return self.ended()
+        return self.ended(STOP_S)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone, which a disk that is busy with what it wrote can put off."""
